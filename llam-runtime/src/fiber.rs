@@ -1,0 +1,112 @@
+//! The switch: how a worker enters a task and how a task leaves (the only user of corosensei).
+//!
+//! A fiber is a stack with a suspended computation on it. The worker resumes it; the
+//! computation suspends itself through its yielder, always back to the worker's loop, on the
+//! same OS thread (E1). No panic crosses the switch: task entries are `extern "C"`.
+//!
+//! `errno` and the floating-point control state belong to the task. Both are saved on the
+//! task's own stack while it is away.
+
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+use crate::errno;
+use crate::stack::Stack;
+
+/// A suspended task, or one that has not begun.
+pub(crate) type Fiber = Coroutine<(), (), (), Stack>;
+/// A running task's way back to its worker.
+pub(crate) type Leave = Yielder<(), ()>;
+
+/// Prepares `body` to run on `stack`.
+#[inline]
+pub(crate) fn prepare(stack: Stack, body: impl FnOnce(&Leave) + 'static) -> Fiber {
+    Coroutine::with_stack(stack, move |leave, ()| body(leave))
+}
+
+/// Runs the fiber until it suspends or ends; true when it ended.
+#[inline]
+pub(crate) fn enter(fiber: &mut Fiber) -> bool {
+    matches!(fiber.resume(()), CoroutineResult::Return(()))
+}
+
+/// Suspends the running task. Returns when the worker enters it again.
+#[inline]
+pub(crate) fn leave(way_back: &Leave) {
+    let errno = errno::load();
+    let float = float_control::load();
+    if float != float_control::DEFAULT {
+        float_control::store(float_control::DEFAULT);
+    }
+    way_back.suspend(());
+    if float != float_control::DEFAULT {
+        float_control::store(float);
+    }
+    errno::store(errno);
+}
+
+/// Rounding modes and exception masks. A task that leaves them as they are by default costs
+/// two register reads per switch.
+#[cfg(target_arch = "x86_64")]
+mod float_control {
+    use std::arch::asm;
+
+    /// MXCSR without its sticky exception flags in the low half, x87 control word above.
+    pub(super) const DEFAULT: u64 = 0x037f_0000_1f80;
+    const EXCEPTION_FLAGS: u32 = 0x3f;
+
+    #[inline(always)]
+    pub(super) fn load() -> u64 {
+        let (mut mxcsr, mut control) = (0u32, 0u16);
+        // SAFETY: both instructions store to the given places and change nothing else.
+        unsafe {
+            asm!("stmxcsr [{0}]", "fnstcw [{1}]", in(reg) &mut mxcsr, in(reg) &mut control,
+                options(nostack, preserves_flags));
+        }
+        (u64::from(control) << 32) | u64::from(mxcsr & !EXCEPTION_FLAGS)
+    }
+
+    #[inline(always)]
+    pub(super) fn store(state: u64) {
+        let (mxcsr, control) = (state as u32, (state >> 32) as u16);
+        // SAFETY: the values were read by `load` (or are the defaults), so no reserved bit
+        // is set.
+        unsafe {
+            asm!("ldmxcsr [{0}]", "fldcw [{1}]", in(reg) &mxcsr, in(reg) &control,
+                options(nostack, preserves_flags, readonly));
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod float_control {
+    use std::arch::asm;
+
+    pub(super) const DEFAULT: u64 = 0;
+
+    #[inline(always)]
+    pub(super) fn load() -> u64 {
+        let state: u64;
+        // SAFETY: reads a control register.
+        unsafe { asm!("mrs {}, fpcr", out(reg) state, options(nomem, nostack)) };
+        state
+    }
+
+    #[inline(always)]
+    pub(super) fn store(state: u64) {
+        // SAFETY: the value was read by `load`, or is the reset value.
+        unsafe { asm!("msr fpcr, {}", in(reg) state, options(nomem, nostack)) };
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod float_control {
+    pub(super) const DEFAULT: u64 = 0;
+
+    #[inline(always)]
+    pub(super) fn load() -> u64 {
+        DEFAULT
+    }
+
+    #[inline(always)]
+    pub(super) fn store(_state: u64) {}
+}

@@ -1,0 +1,534 @@
+//! A runtime: its workers, its lifecycle, its spawn path (`abi.md` 4.2, 5.1).
+//!
+//! ```text
+//!   NotLive --init--> Idle --run--> Running --live tasks = 0--> Idle --shutdown--> NotLive
+//! ```
+//!
+//! Runtimes are pooled and never freed, so a reference to one stays valid; the lifecycle
+//! lock and the incarnation tell whether it still is the one that was meant.
+
+pub(crate) mod dump;
+mod monitor;
+pub(crate) mod options;
+pub(crate) mod registry;
+pub(crate) mod spawn;
+pub(crate) mod stats;
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::driver::{self, Backend};
+use crate::errno::Result;
+use crate::names;
+use crate::slab::{Slab, Slot};
+use crate::stack::{self, overflow::Handlers};
+use crate::task::{TASKS, Task};
+use crate::worker::Worker;
+use options::{Options, RawOptions};
+
+/// Where a runtime is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    NotLive,
+    /// Being built or taken apart by some thread.
+    Changing,
+    Idle,
+    Running,
+}
+
+pub(crate) struct Lifecycle {
+    pub(crate) phase: Phase,
+    handlers: Option<Handlers>,
+}
+
+pub(crate) struct Runtime {
+    lifecycle: Mutex<Lifecycle>,
+    phase_changed: Condvar,
+    /// Who owns what: 1 is the default runtime, explicit ones count on and never repeat.
+    owner: AtomicU32,
+    /// Written while `Changing`, read while live.
+    settings: UnsafeCell<Option<(Options, Backend)>>,
+    workers: UnsafeCell<Vec<&'static Worker>>,
+    /// Workers with a thread in the current run; the rest starts on demand.
+    started_workers: AtomicUsize,
+    sleeping_workers: AtomicU32,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Fresh tasks from host threads and other runtimes. Bounded by live tasks (E6).
+    injector: Mutex<VecDeque<&'static Task>>,
+    injected: AtomicUsize,
+    live: AtomicUsize,
+    next_task_id: AtomicU64,
+    finished: AtomicBool,
+    stopping: AtomicBool,
+    /// Counts requests that every worker has to look at.
+    control: AtomicU32,
+    /// The sticky error of a failed run, 0 for none.
+    fatal: AtomicI32,
+    blocking_calls: AtomicU64,
+    blocking_completions: AtomicU64,
+    /// Tasks in a blocking region, and blocking calls in progress.
+    pub(crate) outside: AtomicUsize,
+}
+
+// SAFETY: `settings` and `workers` are written under the lifecycle lock while the phase is
+// `Changing` and nobody else may use the runtime; see the module's text.
+unsafe impl Sync for Runtime {}
+
+/// The default runtime's owner number.
+pub(crate) const DEFAULT_OWNER: u32 = 1;
+
+impl Runtime {
+    pub(crate) const fn new(owner: u32) -> Self {
+        Self {
+            lifecycle: Mutex::new(Lifecycle {
+                phase: Phase::NotLive,
+                handlers: None,
+            }),
+            phase_changed: Condvar::new(),
+            owner: AtomicU32::new(owner),
+            settings: UnsafeCell::new(None),
+            workers: UnsafeCell::new(Vec::new()),
+            started_workers: AtomicUsize::new(0),
+            sleeping_workers: AtomicU32::new(0),
+            threads: Mutex::new(Vec::new()),
+            injector: Mutex::new(VecDeque::new()),
+            injected: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+            next_task_id: AtomicU64::new(0),
+            finished: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            control: AtomicU32::new(0),
+            fatal: AtomicI32::new(0),
+            blocking_calls: AtomicU64::new(0),
+            blocking_completions: AtomicU64::new(0),
+            outside: AtomicUsize::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    fn set_owner(&self, owner: u32) {
+        self.owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// The settings of a live runtime.
+    #[inline]
+    pub(crate) fn options(&self) -> &Options {
+        // SAFETY: set before the runtime became live, not changed while it is.
+        unsafe {
+            &(*self.settings.get())
+                .as_ref()
+                .expect("a live runtime has settings")
+                .0
+        }
+    }
+
+    pub(crate) fn backend(&self) -> Backend {
+        // SAFETY: as above.
+        unsafe {
+            (*self.settings.get())
+                .as_ref()
+                .expect("a live runtime has settings")
+                .1
+        }
+    }
+
+    #[inline]
+    pub(crate) fn workers(&self) -> &[&'static Worker] {
+        // SAFETY: as above.
+        unsafe { &*self.workers.get() }
+    }
+
+    /// Locks the lifecycle if the runtime is live.
+    pub(crate) fn lock_live(&self) -> Option<MutexGuard<'_, Lifecycle>> {
+        let guard = self.lifecycle.lock();
+        matches!(guard.phase, Phase::Idle | Phase::Running).then_some(guard)
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn control(&self) -> u32 {
+        self.control.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn live_tasks(&self) -> usize {
+        self.live.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn fatal(&self) -> i32 {
+        self.fatal.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn blocking_counts(&self) -> (u64, u64) {
+        // Completions first: a snapshot never shows more of them than calls.
+        let completions = self.blocking_completions.load(Ordering::Acquire);
+        (self.blocking_calls.load(Ordering::Acquire), completions)
+    }
+
+    pub(crate) fn count_blocking_call(&self) {
+        self.blocking_calls.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn count_blocking_completion(&self) {
+        self.blocking_completions.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Makes the runtime live.
+    pub(crate) fn init(&'static self, raw: &RawOptions) -> Result<()> {
+        options::validate(raw)?;
+        {
+            let mut lifecycle = self.lifecycle.lock();
+            if lifecycle.phase != Phase::NotLive {
+                return Err(libc::EBUSY);
+            }
+            lifecycle.phase = Phase::Changing;
+        }
+        let built = self.build(raw);
+        let mut lifecycle = self.lifecycle.lock();
+        lifecycle.phase = if built.is_ok() {
+            Phase::Idle
+        } else {
+            Phase::NotLive
+        };
+        if built.is_ok() {
+            lifecycle.handlers = Some(Handlers::install());
+        }
+        self.phase_changed.notify_all();
+        built
+    }
+
+    fn build(&'static self, raw: &RawOptions) -> Result<()> {
+        let cpus = options::available_cpus();
+        check_sqpoll_cpu(raw, cpus)?;
+        let options = Options::settle(raw, cpus, |name| std::env::var(name).ok());
+        let backend = driver::choose(options.backend)?;
+        stack::guard::guards();
+        let count = options.workers;
+        // SAFETY: the phase is `Changing`: this thread is the only one here.
+        unsafe { *self.settings.get() = Some((options, backend)) };
+        let mut workers = Vec::with_capacity(count);
+        for index in 0..count {
+            match Worker::acquire(self, index) {
+                Ok(worker) => workers.push(worker),
+                Err(error) => {
+                    workers.into_iter().for_each(Worker::release);
+                    return Err(error.raw_os_error().unwrap_or(libc::ENOMEM));
+                }
+            }
+        }
+        // SAFETY: as above.
+        unsafe { *self.workers.get() = workers };
+        self.next_task_id.store(0, Ordering::Relaxed);
+        self.live.store(0, Ordering::Relaxed);
+        self.control.store(0, Ordering::Relaxed);
+        self.stopping.store(false, Ordering::Relaxed);
+        self.finished.store(false, Ordering::Relaxed);
+        self.fatal.store(0, Ordering::Relaxed);
+        self.blocking_calls.store(0, Ordering::Relaxed);
+        self.blocking_completions.store(0, Ordering::Relaxed);
+        self.started_workers.store(0, Ordering::Relaxed);
+        self.sleeping_workers.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Runs until no task is live. `incarnation_of` is the owner number the caller meant.
+    pub(crate) fn run(&'static self, meant: u32) -> Result<()> {
+        {
+            let mut lifecycle = self.lifecycle.lock();
+            if lifecycle.phase != Phase::Idle || self.owner() != meant {
+                return Err(libc::EINVAL);
+            }
+            lifecycle.phase = Phase::Running;
+        }
+        let outcome = if self.live_tasks() == 0 {
+            Ok(())
+        } else {
+            self.run_workers()
+        };
+        let fatal = self.fatal();
+        let mut lifecycle = self.lifecycle.lock();
+        lifecycle.phase = Phase::Idle;
+        if outcome.is_ok() {
+            self.stopping.store(false, Ordering::Release);
+        }
+        self.phase_changed.notify_all();
+        drop(lifecycle);
+        if fatal != 0 { Err(fatal) } else { outcome }
+    }
+
+    fn run_workers(&'static self) -> Result<()> {
+        self.finished.store(false, Ordering::Release);
+        self.started_workers.store(1, Ordering::Release);
+        let watch = monitor::watch(self);
+        let outcome = self.workers()[0].run();
+        drop(watch);
+        // Workers start others only while tasks live, and none lives any more.
+        loop {
+            let threads = std::mem::take(&mut *self.threads.lock());
+            if threads.is_empty() {
+                break;
+            }
+            for thread in threads {
+                let _ = thread.join();
+            }
+        }
+        self.started_workers.store(0, Ordering::Release);
+        outcome.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// Ends the runtime: waits for a run in progress, drops tasks that never started,
+    /// reclaims the rest. From a host thread. `meant` as in `run`.
+    pub(crate) fn shut_down(&'static self, meant: u32) {
+        let mut lifecycle = self.lifecycle.lock();
+        loop {
+            if self.owner() != meant {
+                return;
+            }
+            match lifecycle.phase {
+                Phase::NotLive => return,
+                Phase::Idle => break,
+                Phase::Running => self.request_stop(),
+                Phase::Changing => {}
+            }
+            self.phase_changed.wait(&mut lifecycle);
+        }
+        lifecycle.phase = Phase::Changing;
+        let handlers = lifecycle.handlers.take();
+        drop(lifecycle);
+        self.tear_down();
+        drop(handlers);
+        self.lifecycle.lock().phase = Phase::NotLive;
+        self.phase_changed.notify_all();
+    }
+
+    fn tear_down(&'static self) {
+        self.injector.lock().clear();
+        self.injected.store(0, Ordering::Relaxed);
+        // SAFETY: the phase is `Changing`: this thread is the only one here.
+        let workers = unsafe { std::mem::take(&mut *self.workers.get()) };
+        for task in TASKS.iter() {
+            let live = Slab::<Task>::is_live_slot(task);
+            if live && task.belongs_to(self) {
+                self.reclaim_at_shutdown(task);
+            }
+        }
+        workers.into_iter().for_each(Worker::release);
+    }
+
+    /// A task that was never joined is gone at shutdown: joiners that still wait get
+    /// `EINVAL` from the dead handle.
+    fn reclaim_at_shutdown(&'static self, task: &'static Task) {
+        let mut ending = task.ending.lock();
+        if !ending.ended {
+            stack::unreserve();
+        }
+        ending.ended = true;
+        Slab::kill(task);
+        if let Some(waiter) = ending.take_waiter() {
+            // SAFETY: taken under the ending lock, which is still held.
+            unsafe { waiter.wake(crate::wait::Reason::Cancelled) };
+        }
+        drop(ending);
+        self.release_references(task);
+        TASKS.give_back([task]);
+    }
+
+    /// Frees an ended task whose handle was consumed: its slot is dead already.
+    #[inline]
+    pub(crate) fn reclaim(&self, task: &'static Task) {
+        self.release_references(task);
+        match crate::worker::current() {
+            Some(worker) => worker.recycle_slot(task),
+            None => TASKS.give_back([task]),
+        }
+    }
+
+    fn release_references(&self, task: &'static Task) {
+        names::clear(task);
+        if let Some(token) = task.clear_token() {
+            token.forget(task);
+        }
+    }
+
+    /// A task has ended. The last one ends the run.
+    #[inline]
+    pub(crate) fn task_ended(&'static self) {
+        stack::unreserve();
+        if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.finish();
+        }
+    }
+
+    #[cold]
+    fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+        for worker in self.workers() {
+            worker.notify();
+        }
+    }
+
+    /// Asks the runtime to stop (`abi.md` 5.1.4). The caller keeps it live: it holds the
+    /// lifecycle lock, or is one of its tasks.
+    pub(crate) fn request_stop(&self) {
+        if !self.stopping.swap(true, Ordering::AcqRel) {
+            self.make_workers_look();
+        }
+    }
+
+    /// Declares the run failed and cancels every wait (`abi.md` 5.1.6).
+    fn fail(&self, error: i32) {
+        self.fatal.store(error, Ordering::Release);
+        self.stopping.store(true, Ordering::Release);
+        self.make_workers_look();
+    }
+
+    /// Makes every worker obey control requests soon.
+    pub(crate) fn make_workers_look(&self) {
+        self.control.fetch_add(1, Ordering::AcqRel);
+        for worker in self.workers() {
+            worker.notify();
+        }
+    }
+
+    /// A worker is about to sleep.
+    pub(crate) fn worker_sleeps(&self) {
+        self.sleeping_workers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn worker_wakes(&self) {
+        self.sleeping_workers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether a worker sleeps, or has not been started yet.
+    #[inline]
+    pub(crate) fn has_idle_worker(&self) -> bool {
+        self.sleeping_workers.load(Ordering::Relaxed) > 0
+            || self.started_workers.load(Ordering::Relaxed) < self.workers().len()
+    }
+
+    /// Wakes one sleeping worker, or starts one.
+    #[cold]
+    pub(crate) fn wake_helper(&'static self) {
+        if let Some(worker) = self
+            .workers()
+            .iter()
+            .find(|worker| worker.online.load(Ordering::Acquire) && worker.is_sleeping())
+        {
+            worker.notify();
+        } else {
+            self.start_worker();
+        }
+    }
+
+    /// Starts the thread of the next worker, if there is one left.
+    fn start_worker(&'static self) {
+        let count = self.workers().len();
+        let claimed =
+            self.started_workers
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |started| {
+                    (started > 0 && started < count).then_some(started + 1)
+                });
+        let Ok(index) = claimed else {
+            return;
+        };
+        let mut threads = self.threads.lock();
+        let spawned = thread::Builder::new()
+            .name(format!("llam-worker-{index}"))
+            .spawn(move || {
+                if let Err(error) = self.workers()[index].run() {
+                    eprintln!("llam: worker {index} cannot start its I/O driver: {error}");
+                }
+            });
+        match spawned {
+            Ok(thread) => threads.push(thread),
+            Err(error) => eprintln!("llam: worker {index} cannot be started: {error}"),
+        }
+    }
+
+    pub(crate) fn injected(&self) -> usize {
+        self.injected.load(Ordering::Acquire)
+    }
+
+    /// A fair share of the injected tasks, oldest first.
+    pub(crate) fn take_injected(&self, most: usize) -> Vec<&'static Task> {
+        let mut injector = self.injector.lock();
+        let share = injector.len().div_ceil(self.workers().len()).min(most);
+        let batch = injector.drain(..share).collect();
+        self.injected.store(injector.len(), Ordering::Release);
+        batch
+    }
+
+    fn inject(&'static self, task: &'static Task) {
+        {
+            let mut injector = self.injector.lock();
+            injector.push_back(task);
+            self.injected.store(injector.len(), Ordering::Release);
+        }
+        if self.started_workers.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        if self.sleeping_workers.load(Ordering::Acquire) > 0 {
+            for worker in self.workers() {
+                if worker.is_sleeping() {
+                    worker.notify();
+                    return;
+                }
+            }
+        }
+        self.start_worker();
+    }
+}
+
+impl<T: Slot> Slab<T> {
+    fn is_live_slot(slot: &T) -> bool {
+        crate::slab::SlotHead::is_live(slot.head().generation())
+    }
+}
+
+/// `EINVAL` when SQPOLL was asked for on a CPU that the process may not use.
+fn check_sqpoll_cpu(raw: &RawOptions, cpus: usize) -> Result<()> {
+    const WORKER_RINGS: u64 = 1;
+    const SQPOLL: u64 = 1 << 5;
+    let asked = raw.experimental_flags & SQPOLL != 0
+        && raw.experimental_flags & WORKER_RINGS == 0
+        && cpus > 1
+        && raw.sqpoll_cpu >= 0;
+    if asked && !cpu_is_allowed(raw.sqpoll_cpu as usize) {
+        return Err(libc::EINVAL);
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn cpu_is_allowed(cpu: usize) -> bool {
+    if cpu >= libc::CPU_SETSIZE as usize {
+        return false;
+    }
+    // SAFETY: a zeroed set is valid, and its size is passed along.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) == 0
+            && libc::CPU_ISSET(cpu, &set)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_is_allowed(_cpu: usize) -> bool {
+    true
+}

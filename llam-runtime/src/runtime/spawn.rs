@@ -1,0 +1,85 @@
+//! Spawning: making a task and choosing where it starts.
+//!
+//! A fresh task goes to its spawner's worker, from where idle workers steal it. A task
+//! spawned after an accept goes to the worker with the fewest tasks. Tasks from host
+//! threads and other runtimes go to the injector.
+
+use std::sync::atomic::Ordering;
+
+use super::Runtime;
+use crate::errno::Result;
+use crate::names;
+use crate::object::token::Token;
+use crate::stack;
+use crate::task::{Blueprint, TASKS, Task};
+use crate::worker::{self, Worker};
+
+impl Runtime {
+    /// Makes a task and queues it. The caller keeps the runtime live.
+    pub(crate) fn spawn(
+        &'static self,
+        plan: &Blueprint,
+        name: Option<&str>,
+        published: impl FnOnce(&'static Task),
+    ) -> Result<&'static Task> {
+        let own_worker =
+            worker::context().filter(|(worker, _)| std::ptr::eq(worker.runtime(), self));
+        stack::reserve()?;
+        let slot = match own_worker {
+            Some((worker, _)) => worker.allocate_slot(),
+            None => TASKS.allocate(),
+        };
+        let Some(task) = slot else {
+            stack::unreserve();
+            return Err(libc::ENOMEM);
+        };
+        let id = self.next_task_id.fetch_add(1, Ordering::Relaxed) + 1;
+        task.init(plan, self, id);
+        if let Some(token) = plan.token {
+            Token::remember(token, task);
+        }
+        if let Some(name) = name {
+            names::set(task, name);
+        }
+        self.live.fetch_add(1, Ordering::AcqRel);
+        published(task);
+        match own_worker {
+            Some((worker, spawner)) if spawner.accepted.replace(false) => {
+                self.place(worker, task);
+            }
+            Some((worker, _)) => worker.push_fresh(task),
+            None => self.inject(task),
+        }
+        Ok(task)
+    }
+
+    /// Gives a connection's task to the worker with the fewest tasks.
+    fn place(&'static self, own: &'static Worker, task: &'static Task) {
+        let least = self
+            .workers()
+            .iter()
+            .copied()
+            .min_by_key(|worker| worker.bound())
+            .filter(|least| least.bound() + 1 < own.bound());
+        match least {
+            Some(target) if !task.stays() => {
+                target.adopt(task);
+                target.push_remote(task);
+                if !target.online.load(Ordering::Acquire) {
+                    self.start_workers_up_to(target.index.load(Ordering::Relaxed) as usize);
+                }
+            }
+            _ => worker_push(own, task),
+        }
+    }
+
+    fn start_workers_up_to(&'static self, index: usize) {
+        while self.started_workers.load(Ordering::Acquire) <= index {
+            self.start_worker();
+        }
+    }
+}
+
+fn worker_push(own: &'static Worker, task: &'static Task) {
+    own.push_fresh(task);
+}

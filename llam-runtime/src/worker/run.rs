@@ -1,0 +1,325 @@
+//! The scheduler loop: which task runs next, how it starts, what happens when it ends.
+//!
+//! One scheduling round is up to `ROUND` task switches, or fewer when the queues run dry.
+//! Between rounds the worker looks at its driver, its timers, the injector and control
+//! requests, however busy it is (E8).
+
+use std::sync::atomic::Ordering;
+
+use super::{CURRENT, Queued, Worker};
+use crate::clock::now_ns;
+use crate::driver::Driver;
+use crate::errno;
+use crate::fiber::{self, Leave};
+use crate::slab::{Slab, Slot};
+use crate::stack::overflow::AlternateStack;
+use crate::task::{State, TASKS, Task};
+use crate::wait::Reason;
+
+/// Task switches between two looks at the world.
+const ROUND: u32 = 61;
+/// Fresh tasks moved at once from the injector, the overflow or a victim.
+const BATCH: usize = 128;
+
+impl Worker {
+    /// Runs this worker on the calling thread until the runtime's run is over.
+    pub(crate) fn run(&'static self) -> std::io::Result<()> {
+        let driver = Driver::open(self.runtime().backend(), self.bell.descriptor())?;
+        // SAFETY: this thread owns the worker from here to the end of the function.
+        unsafe { *self.driver.get() = Some(driver) };
+        let _alternate = AlternateStack::new();
+        self.sleep.wake_up();
+        self.online.store(true, Ordering::Release);
+        CURRENT.set(Some(self));
+        self.round_ns.set(now_ns());
+        self.schedule();
+        CURRENT.set(None);
+        self.online.store(false, Ordering::Release);
+        self.return_caches();
+        // SAFETY: as above; the loop has ended, so no operation is in flight.
+        if let Some(driver) = unsafe { (*self.driver.get()).take() } {
+            driver.close(self.bell.descriptor());
+        }
+        Ok(())
+    }
+
+    fn schedule(&'static self) {
+        let mut left = ROUND;
+        loop {
+            if left == 0 {
+                left = ROUND;
+                self.look_around();
+            }
+            if !self.inbox.is_empty() {
+                self.take_inbox();
+            }
+            if let Some(task) = self.next_task() {
+                left -= 1;
+                self.run_task(task);
+                continue;
+            }
+            left = ROUND;
+            if self.look_around() || self.steal() {
+                continue;
+            }
+            if self.runtime().is_finished() {
+                return;
+            }
+            self.idle();
+        }
+    }
+
+    /// Submits and reaps I/O, fires timers, fetches injected tasks, obeys control requests.
+    /// True when a task is ready. Also called by running tasks at safepoints.
+    pub(super) fn look_around(&'static self) -> bool {
+        self.called_help.set(false);
+        self.round_ns.set(now_ns());
+        self.obey_control();
+        self.expire_timers();
+        // SAFETY: owner access; the callback touches the run queue only.
+        let driver = unsafe { self.driver() };
+        driver.poll(&self.counters, &mut |task| self.complete(task));
+        self.take_injected();
+        self.has_ready()
+    }
+
+    /// Queues a task whose operation has completed.
+    #[inline]
+    pub(super) fn complete(&self, task: &'static Task) {
+        self.counters.wakes.bump();
+        self.push_started(task);
+    }
+
+    fn take_inbox(&'static self) {
+        for task in self.inbox.take_all() {
+            // SAFETY: slots are never unmapped.
+            let task: &'static Task = unsafe { &*task };
+            self.push_started(task);
+        }
+    }
+
+    /// The oldest of the started and the fresh tasks, by ticket: exact first in, first out.
+    fn next_task(&'static self) -> Option<&'static Task> {
+        // SAFETY: owner access, and the borrow ends before any task runs.
+        let started = unsafe { &mut *self.started.get() };
+        if self.runtime().options().seed != 0 && started.len() > 1 {
+            let pick = self.random() as usize % started.len();
+            started.swap(0, pick);
+        }
+        if self.overflow_len() > 0 && self.fresh.len() == 0 {
+            self.refill_from_overflow();
+        }
+        let Some(word) = self.fresh.peek() else {
+            return started.pop_front().map(|queued| queued.task);
+        };
+        match started.front() {
+            Some(front) if is_before(front.ticket, (word >> 32) as u32) => {
+                started.pop_front().map(|queued| queued.task)
+            }
+            _ => match self.fresh.pop() {
+                Some(word) => {
+                    let task = TASKS.slot(word as u32)?;
+                    self.adopt(task);
+                    Some(task)
+                }
+                None => started.pop_front().map(|queued| queued.task),
+            },
+        }
+    }
+
+    fn refill_from_overflow(&'static self) {
+        let mut overflow = self.overflow.lock();
+        while let Some(&task) = overflow.front() {
+            let word = (u64::from(self.next_ticket()) << 32) | u64::from(task.head().index());
+            if self.fresh.push(word).is_err() {
+                break;
+            }
+            overflow.pop_front();
+        }
+        self.overflow_len.store(overflow.len(), Ordering::Relaxed);
+    }
+
+    /// Takes a share of the tasks that host threads spawned.
+    fn take_injected(&'static self) {
+        let runtime = self.runtime();
+        if runtime.injected() > 0 {
+            for task in runtime.take_injected(BATCH) {
+                self.push_fresh(task);
+            }
+        }
+    }
+
+    /// Takes half of another worker's fresh tasks (E1: never started ones).
+    fn steal(&'static self) -> bool {
+        let runtime = self.runtime();
+        let workers = runtime.workers();
+        if workers.len() < 2 {
+            return false;
+        }
+        let mut batch = [0; BATCH];
+        let first = self.random() as usize;
+        for offset in 0..workers.len() {
+            let victim = workers[(first + offset) % workers.len()];
+            if std::ptr::eq(victim, self) {
+                continue;
+            }
+            let count = victim.fresh.steal(&mut batch);
+            for word in &batch[..count] {
+                if let Some(task) = TASKS.slot(*word as u32) {
+                    self.push_fresh(task);
+                }
+            }
+            let taken = if count > 0 {
+                count
+            } else {
+                self.steal_overflow(victim)
+            };
+            if taken > 0 {
+                self.counters.steals.add(taken as u64);
+                if victim.has_fresh() {
+                    runtime.wake_helper();
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    fn steal_overflow(&'static self, victim: &Worker) -> usize {
+        if victim.overflow_len() == 0 {
+            return 0;
+        }
+        let batch: Vec<&'static Task> = {
+            let mut overflow = victim.overflow.lock();
+            let count = overflow.len().div_ceil(2).min(BATCH);
+            let batch = overflow.drain(..count).collect();
+            victim.overflow_len.store(overflow.len(), Ordering::Relaxed);
+            batch
+        };
+        for task in &batch {
+            self.push_fresh(task);
+        }
+        batch.len()
+    }
+
+    #[inline]
+    fn run_task(&'static self, task: &'static Task) {
+        if !task.is_started() && !self.begin(task) {
+            return;
+        }
+        self.heartbeat
+            .store(self.counters.ctx_switches.bump(), Ordering::Relaxed);
+        self.slice_ns.set(0);
+        self.ops.set(0);
+        task.set_state(State::Running);
+        self.current.set(Some(task));
+        // SAFETY: the task is bound to this worker and is not running.
+        let ended = fiber::enter(unsafe { task.fiber() });
+        self.current.set(None);
+        if ended {
+            self.finish(task);
+        }
+    }
+
+    /// Gives a fresh task its stack. False when the system has none now: the task goes back
+    /// into the queue and is tried again after others have run.
+    fn begin(&'static self, task: &'static Task) -> bool {
+        let Some(stack) = self.take_stack(task.stack_class()) else {
+            self.push_started(task);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            return false;
+        };
+        let fiber = fiber::prepare(stack, move |leave| root(task, leave));
+        // SAFETY: this thread owns the task, which does not run.
+        unsafe { task.set_fiber(fiber) };
+        true
+    }
+
+    /// The end of a task: its stack goes back, its joiner is woken.
+    fn finish(&'static self, task: &'static Task) {
+        // SAFETY: the task has ended on this thread.
+        let fiber = unsafe { task.take_fiber() };
+        self.recycle_stack(fiber.into_stack());
+        self.bound.fetch_sub(1, Ordering::Relaxed);
+        let runtime = self.runtime();
+        crate::object::local::clear(task);
+        {
+            let mut ending = task.ending.lock();
+            task.set_state(State::Dead);
+            ending.ended = true;
+            if ending.detached {
+                Slab::kill(task);
+                drop(ending);
+                runtime.reclaim(task);
+            } else if let Some(waiter) = ending.take_waiter() {
+                // SAFETY: taken under the ending lock, which is still held.
+                unsafe { waiter.wake(Reason::Woken) };
+            }
+        }
+        runtime.task_ended();
+    }
+
+    /// Asks a sleeping worker to share the fresh tasks, at most once per round.
+    #[inline]
+    pub(super) fn call_help(&self) {
+        if !self.called_help.get() && self.runtime().has_idle_worker() && self.fresh.len() >= 2 {
+            self.called_help.set(true);
+            self.runtime().wake_helper();
+        }
+    }
+
+    /// Obeys requests made to all workers: stop (cancel every parked task), signal masks.
+    fn obey_control(&'static self) {
+        let wanted = self.runtime().control();
+        if self.control_seen.load(Ordering::Relaxed) == wanted {
+            return;
+        }
+        self.control_seen.store(wanted, Ordering::Relaxed);
+        crate::object::signal::apply_mask();
+        if !self.runtime().is_stopping() {
+            return;
+        }
+        for task in TASKS.iter() {
+            if !task
+                .worker()
+                .is_some_and(|worker| std::ptr::eq(worker, self))
+            {
+                continue;
+            }
+            if let Some(armed) = task.wait.armed_cancellable() {
+                if task.wait.claim(armed, Reason::Cancelled) {
+                    self.complete(task);
+                }
+            }
+        }
+    }
+
+    fn return_caches(&self) {
+        // SAFETY: owner access at the end of the loop.
+        unsafe {
+            TASKS.give_back((*self.slots.get()).drain(..));
+            for class in crate::stack::StackClass::ALL {
+                let cache = &mut (*self.stacks.get())[class as usize];
+                crate::stack::give(class, cache.drain(..));
+            }
+        }
+    }
+}
+
+/// The first frame of every task.
+fn root(task: &'static Task, leave: &Leave) {
+    task.set_leave(leave);
+    errno::store(0);
+    let (entry, argument) = task.entry();
+    // SAFETY: the spawner promised that the entry may be called with its argument.
+    unsafe { entry(argument) };
+    crate::blocking::close_regions(task);
+}
+
+/// Whether ticket `a` was drawn before ticket `b`; tickets wrap.
+#[inline]
+fn is_before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
+const _: () = assert!(std::mem::size_of::<Queued>() == 16);

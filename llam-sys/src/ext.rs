@@ -1,0 +1,199 @@
+//! What the C ABI cannot say: task names, a worker count, park deadlines, a word per task.
+//!
+//! Owns the Rust-only doors to the engine and their fallbacks. With feature `bundled` every function
+//! is that of `llam_runtime::ext`; without it the nearest call of the C ABI takes its place, as each
+//! entry says. Called by the crate `llam`; C programs have no use for it.
+//!
+//! ```text
+//!   llam ──> ext ──┬── bundled    (feature `bundled`)  ──> llam_runtime::ext
+//!                  └── installed  (any other engine)   ──> the 130 functions
+//! ```
+
+use core::ffi::{c_int, c_void};
+
+#[cfg(not(unix))]
+use crate::foreign::{sockaddr, socklen_t};
+use crate::types::{
+    llam_fd_t, llam_runtime_opts_t, llam_runtime_t, llam_spawn_opts_t, llam_task_fn,
+    llam_task_group_t, llam_task_t,
+};
+#[cfg(unix)]
+use libc::{sockaddr, socklen_t};
+
+#[cfg(feature = "bundled")]
+mod bundled;
+#[cfg(feature = "bundled")]
+use bundled as engine;
+#[cfg(not(feature = "bundled"))]
+mod installed;
+#[cfg(not(feature = "bundled"))]
+use installed as engine;
+
+pub use engine::SpawnMeta;
+
+/// Whether [`set_park_deadline`] does anything.
+pub const HAS_PARK_DEADLINE: bool = engine::HAS_PARK_DEADLINE;
+
+/// `llam_spawn_ex`, or `llam_runtime_spawn_ex` when `runtime` is not null, or
+/// `llam_task_group_spawn_ex` when `group` is not null, with a name and a place for dumps and
+/// overflow reports.
+///
+/// Results and errors are those of the call it stands for (`abi.md` 4.3 and 4.4). Works on any
+/// thread. Fallback: the plain call; `meta` is ignored.
+///
+/// # Safety
+///
+/// `opts` is null or readable for `opts_size` bytes; `entry` may be called with `arg` on another
+/// thread. Handles are checked by the engine.
+#[inline]
+pub unsafe fn spawn(
+    runtime: *mut llam_runtime_t,
+    group: *mut llam_task_group_t,
+    entry: llam_task_fn,
+    arg: *mut c_void,
+    opts: *const llam_spawn_opts_t,
+    opts_size: usize,
+    meta: SpawnMeta<'_>,
+) -> *mut llam_task_t {
+    // SAFETY: passed on; the caller keeps what this function's own contract asks.
+    unsafe { engine::spawn(runtime, group, entry, arg, opts, opts_size, meta) }
+}
+
+/// `llam_runtime_init_ex` with a number of workers; 0 means one per CPU.
+///
+/// Errors as there (`abi.md` 4.2). Fallback: 1 sets `deterministic`, other numbers are ignored.
+///
+/// # Safety
+///
+/// `opts` is null or readable for `opts_size` bytes.
+pub unsafe fn runtime_init(
+    opts: *const llam_runtime_opts_t,
+    opts_size: usize,
+    workers: u32,
+) -> c_int {
+    // SAFETY: passed on; the caller keeps what this function's own contract asks.
+    unsafe { engine::runtime_init(opts, opts_size, workers) }
+}
+
+/// `llam_runtime_create` with a number of workers; 0 means one per CPU.
+///
+/// Errors as there (`abi.md` 4.2). Fallback: as [`runtime_init`].
+///
+/// # Safety
+///
+/// `opts` is null or readable for `opts_size` bytes; `out` is null or writable.
+pub unsafe fn runtime_create(
+    opts: *const llam_runtime_opts_t,
+    opts_size: usize,
+    workers: u32,
+    out: *mut *mut llam_runtime_t,
+) -> c_int {
+    // SAFETY: passed on; the caller keeps what this function's own contract asks.
+    unsafe { engine::runtime_create(opts, opts_size, workers, out) }
+}
+
+/// A stop request (`abi.md` 5.1.4) to a named runtime, from any thread.
+///
+/// 0, or -1 with `EINVAL` when it is not live. Fallback: works for the default runtime on host
+/// threads, else -1 with `ENOTSUP`.
+///
+/// # Safety
+///
+/// None beyond calling into the engine: the handle is checked there.
+pub unsafe fn runtime_request_stop(runtime: *mut llam_runtime_t) -> c_int {
+    // SAFETY: passed on; the engine checks the handle.
+    unsafe { engine::runtime_request_stop(runtime) }
+}
+
+/// Sets the calling task's park deadline and returns the one before.
+///
+/// `deadline_ns` is absolute, in nanoseconds of `llam_now_ns`; `u64::MAX` means none. Once it has
+/// passed, every call of this task that parks fails with `ETIMEDOUT`; what completes at once is not
+/// affected, and a sleep whose own deadline comes first returns 0. Outside a task it does nothing and
+/// returns `u64::MAX`. Fallback: as outside a task; see [`HAS_PARK_DEADLINE`].
+#[inline]
+pub fn set_park_deadline(deadline_ns: u64) -> u64 {
+    engine::set_park_deadline(deadline_ns)
+}
+
+/// `llam_accept` whose descriptor has close-on-exec and the mode (blocking or not) that the driver
+/// serves best; it is adopted, see [`adopt_descriptor`].
+///
+/// Errors as there (`abi.md` 4.14). Fallback: `llam_accept` and then `FD_CLOEXEC`.
+///
+/// # Safety
+///
+/// `addr` and `addrlen` are both null, or both valid as for `accept(2)`.
+#[inline]
+pub unsafe fn accept_cloexec(
+    fd: llam_fd_t,
+    addr: *mut sockaddr,
+    addrlen: *mut socklen_t,
+) -> llam_fd_t {
+    // SAFETY: passed on; the caller keeps what this function's own contract asks.
+    unsafe { engine::accept_cloexec(fd, addr, addrlen) }
+}
+
+/// Whether new sockets are better left blocking (`io_uring` driver) than set to `O_NONBLOCK`.
+///
+/// Both work; the difference is speed alone. Fallback: false.
+#[inline]
+#[must_use]
+pub fn prefers_blocking_sockets() -> bool {
+    engine::prefers_blocking_sockets()
+}
+
+/// The name given at [`spawn`]; null means the calling task. `None` when it has none, or the handle
+/// is dead, or outside a task. Fallback: `None`.
+#[must_use]
+pub fn task_name(task: *const llam_task_t) -> Option<String> {
+    engine::task_name(task)
+}
+
+/// The word that belongs to the calling task: null at its start and outside tasks.
+///
+/// Fallback: a task-local key made on first use.
+#[inline]
+#[must_use]
+pub fn task_data() -> *mut c_void {
+    engine::task_data()
+}
+
+/// Sets the word that [`task_data`] returns. No effect outside a task.
+#[inline]
+pub fn set_task_data(data: *mut c_void) {
+    engine::set_task_data(data);
+}
+
+/// How the caller's runtime (host threads: the default one) waits for descriptors: `"uring"` or
+/// `"epoll"` (any readiness interface), `"none"` when it is not live. Fallback: `"installed"`.
+#[must_use]
+pub fn io_backend() -> &'static str {
+    engine::io_backend()
+}
+
+/// `llam_join` that neither cancellation, nor a stop request, nor a park deadline ends early.
+///
+/// 0, or -1 with the errors of `llam_join` (`abi.md` 4.3) except `ECANCELED`. Fallback: `llam_join`
+/// again and again while the answer is `ECANCELED`, with pauses of up to 10 ms in a blocking region.
+///
+/// # Safety
+///
+/// None beyond calling into the engine: the handle is checked there.
+pub unsafe fn join_uncancellable(task: *mut llam_task_t) -> c_int {
+    // SAFETY: passed on; the engine checks the handle.
+    unsafe { engine::join_uncancellable(task) }
+}
+
+/// The caller promises to close this descriptor by `llam_close` only, or to call
+/// [`release_descriptor`] before it is closed in another way; waiting for it is cheaper then.
+///
+/// A broken promise can cost a wake-up, never memory safety. Fallback: nothing.
+pub fn adopt_descriptor(fd: llam_fd_t) {
+    engine::adopt_descriptor(fd);
+}
+
+/// Ends what [`adopt_descriptor`] promised. Fallback: nothing.
+pub fn release_descriptor(fd: llam_fd_t) {
+    engine::release_descriptor(fd);
+}
