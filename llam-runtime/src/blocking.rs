@@ -19,10 +19,9 @@ use parking_lot::{Condvar, Mutex};
 use crate::clock::NEVER;
 use crate::errno::{self, Result};
 use crate::object::signal;
-use crate::runtime::Runtime;
 use crate::task::{State, Task, WaitKind};
 use crate::wait::{Armed, Reason};
-use crate::worker;
+use crate::worker::{self, region};
 
 /// Blocking callback of the ABI.
 pub(crate) type Callback = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
@@ -215,42 +214,45 @@ fn finish(job: &Job, result: *mut c_void, left: i32) {
 }
 
 /// `llam_enter_blocking`.
-pub(crate) fn enter_region() {
-    let Some((worker, task)) = worker::context() else {
-        return;
-    };
-    let depth = task.regions.get();
-    task.regions.set(depth + 1);
-    if depth == 0 {
-        task.set_state(State::Opaque);
-        let runtime: &'static Runtime = worker.runtime();
-        runtime.outside.fetch_add(1, Ordering::AcqRel);
-        if worker.has_fresh() {
-            runtime.wake_helper();
-        }
-    }
-}
-
-/// `llam_leave_blocking`.
-pub(crate) fn leave_region() -> Result<()> {
+pub(crate) fn enter_region() -> Result<()> {
     let Some((worker, task)) = worker::context() else {
         return Ok(());
     };
     let depth = task.regions.get();
     if depth == 0 {
-        return Err(libc::EINVAL);
+        region::enter(worker, task)?;
+        worker.runtime().outside.fetch_add(1, Ordering::AcqRel);
+        task.set_state(State::Opaque);
     }
-    task.regions.set(depth - 1);
-    if depth == 1 {
-        task.set_state(State::Running);
-        worker.runtime().outside.fetch_sub(1, Ordering::AcqRel);
+    task.regions.set(depth + 1);
+    Ok(())
+}
+
+/// `llam_leave_blocking`.
+pub(crate) fn leave_region() -> Result<()> {
+    let Some((_, task)) = worker::context() else {
+        return Ok(());
+    };
+    match task.regions.get() {
+        0 => return Err(libc::EINVAL),
+        1 => close_outermost(task),
+        depth => task.regions.set(depth - 1),
     }
     Ok(())
 }
 
 /// Closes the regions of a task that ends.
 pub(crate) fn close_regions(task: &'static Task) {
-    if task.regions.replace(0) > 0 {
-        task.runtime().outside.fetch_sub(1, Ordering::AcqRel);
+    if task.regions.get() > 0 {
+        close_outermost(task);
     }
+}
+
+fn close_outermost(task: &'static Task) {
+    task.regions.set(0);
+    if let Some(worker) = task.worker() {
+        region::leave(worker, task);
+        task.set_state(State::Running);
+    }
+    task.runtime().outside.fetch_sub(1, Ordering::AcqRel);
 }

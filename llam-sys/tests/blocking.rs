@@ -1,4 +1,4 @@
-//! Blocking calls and blocking regions: `abi.md` 4.7 and 5.11.
+//! Blocking calls: `abi.md` 4.7. Blocking regions are in `blocking_regions.rs`.
 
 #![allow(
     clippy::undocumented_unsafe_blocks,
@@ -111,6 +111,7 @@ fn the_callback_of_a_task_runs_on_a_host_thread() {
             ok!(llam_mutex_destroy(mutex.raw()));
             fails!(llam_task_set_class(0), ENOTSUP);
             join(spawn(|| {}));
+            set_errno(0);
             word(1)
         });
         assert_eq!(result, (0, 0, 1));
@@ -242,134 +243,4 @@ fn a_call_cancelled_in_the_queue_is_never_run() {
         }
         ok!(llam_cancel_token_destroy(token.raw()));
     });
-}
-
-#[test]
-fn a_region_shows_and_nests() {
-    run_in_task(|| {
-        let step = Arc::new(AtomicU32::new(0));
-        let go = Arc::new(AtomicU32::new(0));
-        let (theirs, gate) = (Arc::clone(&step), Arc::clone(&go));
-        let task = spawn(move || unsafe {
-            let wait = |number| {
-                theirs.store(number, Ordering::Release);
-                while gate.load(Ordering::Acquire) < number {
-                    thread::sleep(Duration::from_millis(1));
-                }
-            };
-            fails!(llam_leave_blocking(), EINVAL);
-            ok!(llam_enter_blocking());
-            ok!(llam_enter_blocking());
-            wait(1);
-            ok!(llam_leave_blocking());
-            wait(2);
-            ok!(llam_leave_blocking());
-            fails!(llam_leave_blocking(), EINVAL);
-        });
-        for number in [1, 2] {
-            eventually("the task is there", || {
-                step.load(Ordering::Acquire) == number
-            });
-            assert_eq!(state(task), "BLOCKED_OPAQUE");
-            go.store(number, Ordering::Release);
-        }
-        join(task);
-    });
-}
-
-#[test]
-fn regions_do_not_exist_on_host_threads() {
-    let _serial = serial();
-    unsafe {
-        ok!(llam_enter_blocking());
-        ok!(llam_leave_blocking());
-        ok!(llam_leave_blocking());
-    }
-}
-
-#[test]
-fn other_tasks_run_while_one_blocks_in_a_region() {
-    for deterministic in [true, false] {
-        let live = if deterministic {
-            live_deterministic()
-        } else {
-            live()
-        };
-        let release = Arc::new(AtomicBool::new(false));
-        for _ in 0..3 {
-            let gate = Arc::clone(&release);
-            spawn(move || unsafe {
-                let thread = libc::pthread_self();
-                ok!(llam_enter_blocking());
-                while !gate.load(Ordering::Acquire) {
-                    thread::sleep(Duration::from_millis(1));
-                }
-                ok!(llam_leave_blocking());
-                assert_eq!(thread, libc::pthread_self());
-            });
-        }
-        spawn(move || {
-            for _ in 0..20 {
-                ok!(unsafe { llam_sleep_ns(MS / 10) });
-                unsafe { llam_yield() };
-                join(spawn(|| {}));
-            }
-            release.store(true, Ordering::Release);
-        });
-        live.run();
-    }
-}
-
-#[test]
-fn a_task_may_park_inside_a_region() {
-    run_in_task(|| unsafe {
-        ok!(llam_enter_blocking());
-        ok!(llam_sleep_ns(MS));
-        llam_yield();
-        let channel = chan(1);
-        let sender = spawn(move || {
-            ok!(llam_sleep_ns(MS));
-            ok!(llam_channel_send(channel.raw(), word(5)));
-        });
-        assert_eq!(llam_channel_recv(channel.raw()), word(5));
-        join(sender);
-        assert_eq!(call(|| word(6)), (0, 0, 6));
-        ok!(llam_channel_destroy(channel.raw()));
-        ok!(llam_leave_blocking());
-        fails!(llam_leave_blocking(), EINVAL);
-    });
-}
-
-#[test]
-fn a_task_may_end_inside_a_region() {
-    let live = live();
-    for _ in 0..20 {
-        let task = spawn(|| unsafe {
-            ok!(llam_enter_blocking());
-            ok!(llam_enter_blocking());
-        });
-        live.run();
-        join(task);
-    }
-    in_task(&live, || fails!(unsafe { llam_leave_blocking() }, EINVAL));
-}
-
-#[test]
-fn many_regions_at_once() {
-    let live = live();
-    let inside = Arc::new(AtomicU32::new(0));
-    for _ in 0..20 {
-        let inside = Arc::clone(&inside);
-        spawn(move || unsafe {
-            ok!(llam_enter_blocking());
-            inside.fetch_add(1, Ordering::AcqRel);
-            // All twenty must be inside together before any may leave.
-            eventually("all are inside", || {
-                thread::sleep(Duration::from_millis(1));
-                inside.load(Ordering::Acquire) == 20
-            });
-            ok!(llam_leave_blocking());
-        });
-    }
-    live.run();
 }

@@ -56,6 +56,7 @@ fn join_leaves_the_target_running() {
             let mut out = null_mut();
             ok!(llam_channel_recv_result(channel.raw(), &mut out));
         });
+        await_parked(target);
         let token = token();
         let joiner = spawn_with(&with_token(token), move || {
             fails!(llam_join(target.raw()), ECANCELED)

@@ -34,7 +34,12 @@ fn spawn_mutual_joiners() -> Task {
 /// deadlock, requires that nothing was reported, then stops it.
 fn not_reported_beside(other: impl FnOnce() + Send + 'static) {
     let live = live();
-    spawn_mutual_joiners();
+    // What their joins give in the end depends on which of them the stop reaches first.
+    spawn(|| unsafe {
+        let first = H::new(llam_current_task());
+        let second = spawn(move || llam_join(first.raw()));
+        llam_join(second.raw());
+    });
     spawn(other);
     let ended = Arc::new(AtomicBool::new(false));
     let mark = Arc::clone(&ended);

@@ -196,7 +196,7 @@ fn open_refuses_and_clears() {
             ENOENT
         );
         if libc::geteuid() != 0 {
-            let locked = std::fs::Permissions::from_mode(0);
+            let locked = std::fs::Permissions::from_mode(0o000);
             std::fs::set_permissions(file.path(), locked).expect("the owner may");
             fails!(
                 llam_open_async(file.c_path().as_ptr(), libc::O_RDONLY, 0, &mut out),

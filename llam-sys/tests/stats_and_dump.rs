@@ -218,24 +218,6 @@ fn blocking_counters_are_equal_at_rest() {
 }
 
 #[test]
-fn io_counters_count_waits() {
-    let live = live();
-    in_task(&live, || unsafe {
-        let (a, b) = common::io::pair();
-        let reader = spawn(move || {
-            let mut byte = [0_u8; 1];
-            assert_eq!(ok!(llam_read(a.raw(), byte.as_mut_ptr().cast(), 1)), 1);
-        });
-        await_parked(reader);
-        b.put(b"x");
-        join(reader);
-    });
-    let stats = stats();
-    assert!(stats.io_submits > 0);
-    assert!(stats.io_completions > 0);
-}
-
-#[test]
 fn counters_never_fall_while_live() {
     let live = live();
     let stop = Arc::new(AtomicBool::new(false));

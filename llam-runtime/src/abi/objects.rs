@@ -181,8 +181,7 @@ pub unsafe extern "C" fn llam_call_blocking(
 /// `llam_enter_blocking`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_enter_blocking() -> c_int {
-    errno::preserve(blocking::enter_region);
-    0
+    quiet_status(blocking::enter_region)
 }
 
 /// `llam_leave_blocking`: see the header.

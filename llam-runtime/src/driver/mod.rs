@@ -128,6 +128,25 @@ impl Driver {
         }
     }
 
+    /// Takes every operation back from the kernel. Their tasks become ready and try again,
+    /// on whatever driver their worker has then.
+    pub(crate) fn retire(&mut self, counters: &Counters, ready: &mut dyn FnMut(&'static Task)) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Uring(driver) => driver.retire(counters, ready),
+            Self::Readiness(driver) => driver.retire(ready),
+        }
+    }
+
+    /// Watches another worker's bell from now on. After `retire`.
+    pub(crate) fn watch_bell(&mut self, bell: RawFd) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Uring(driver) => driver.set_bell(bell),
+            Self::Readiness(driver) => driver.set_bell(bell),
+        }
+    }
+
     /// Closes the driver; no operation is in flight.
     pub(crate) fn close(self, bell: RawFd) {
         match self {

@@ -276,6 +276,31 @@ impl Readiness {
         }
     }
 
+    /// Ends every wait; the tasks try again.
+    pub(super) fn retire(&mut self, ready: &mut dyn FnMut(&'static Task)) {
+        for index in 0..self.entries.len() {
+            while !self.entries[index].first.is_null() {
+                // SAFETY: linked waits stay in place; their tasks run later.
+                let waiting = unsafe { &*self.entries[index].first };
+                self.unlink(waiting);
+                if waiting.task.wait.claim(waiting.armed, Reason::Completed) {
+                    ready(waiting.task);
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_bell(&mut self, bell: RawFd) {
+        let registry = self.poll.registry();
+        let _ = registry.deregister(&mut SourceFd(&self.bell));
+        Bell::silence(bell);
+        // Without its bell the worker would sleep through wakes: better to say so at once.
+        registry
+            .register(&mut SourceFd(&bell), BELL, Interest::READABLE)
+            .expect("a bell can be registered");
+        self.bell = bell;
+    }
+
     /// Takes events and ends the parks they answer.
     pub(super) fn wait(
         &mut self,

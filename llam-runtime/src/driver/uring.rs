@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use io_uring::squeue::Entry;
-use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode};
 
 use super::Operation;
@@ -181,24 +181,28 @@ impl Uring {
         }
     }
 
+    /// Takes back every operation, the watch on the bell included.
+    pub(super) fn retire(&mut self, counters: &Counters, ready: &mut dyn FnMut(&'static Task)) {
+        while self.in_flight > 0 || self.bell_watched {
+            let everything = CancelBuilder::any().all();
+            let entry = opcode::AsyncCancel2::new(everything)
+                .build()
+                .user_data(TAG_IGNORED);
+            self.push(&entry, counters);
+            let _ = self.ring.submit_and_wait(1);
+            self.reap(counters, ready);
+        }
+    }
+
+    pub(super) fn set_bell(&mut self, bell: RawFd) {
+        debug_assert!(!self.bell_watched, "the driver was retired");
+        self.bell = bell;
+    }
+
     /// Waits until the kernel has let go of the bell, then closes the ring.
     pub(super) fn close(mut self, bell: RawFd) {
         debug_assert_eq!(self.in_flight, 0, "a run ends when no task is left");
-        let counters = Counters::default();
-        if self.bell_watched {
-            let entry = opcode::PollRemove::new(TAG_BELL)
-                .build()
-                .user_data(TAG_IGNORED);
-            self.push(&entry, &counters);
-            while self.bell_watched {
-                self.wait_for_bell(&counters);
-            }
-        }
+        self.retire(&Counters::default(), &mut |_| ());
         Bell::silence(bell);
-    }
-
-    fn wait_for_bell(&mut self, counters: &Counters) {
-        let _ = self.ring.submit_and_wait(1);
-        self.reap(counters, &mut |_| ());
     }
 }

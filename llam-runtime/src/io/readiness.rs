@@ -12,10 +12,10 @@ use crate::worker::{self, Worker};
 /// closed meanwhile and its number means another object.
 pub(crate) fn wait_ready(fd: i32, events: i16, deadline_ns: u64) -> Result<()> {
     match worker::context() {
-        None => {
-            host_poll(fd, events, deadline_ns)?;
-            Ok(())
-        }
+        None => match host_poll(fd, events, deadline_ns)? {
+            0 => Err(libc::ETIMEDOUT),
+            _ => Ok(()),
+        },
         Some((worker, task)) => {
             worker::precheck(task, deadline_ns)?;
             // SAFETY: the borrow is for the match alone.

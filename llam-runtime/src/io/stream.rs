@@ -271,7 +271,8 @@ pub(super) mod ring {
             error if error == -libc::ECANCELED || error == -libc::EINTR => Err(match reason {
                 Reason::Timeout => libc::ETIMEDOUT,
                 Reason::Cancelled => libc::ECANCELED,
-                Reason::Completed | Reason::Woken => -error,
+                // Taken back for the sake of the worker: the call tries again.
+                Reason::Completed | Reason::Woken => libc::EINTR,
             }),
             error => Err(-error),
         }

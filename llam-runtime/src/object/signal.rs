@@ -84,6 +84,9 @@ mod linux {
         }
     }
 
+    /// How long a host thread waits at a time: a stop is noticed within 50 ms.
+    const HOST_SLICE_NS: u64 = 40_000_000;
+
     static SETS: Slab<SignalSet> = Slab::new();
     /// Signals that belong to live sets.
     static TAKEN: Mutex<u64> = Mutex::new(0);
@@ -230,7 +233,7 @@ mod linux {
         state.inside += 1;
         let descriptor = state.descriptor;
         drop(state);
-        let taken = take_one(descriptor, deadline_ns);
+        let taken = take_one(descriptor, checked.slot.owner.get(), deadline_ns);
         let mut state = checked.slot.state.lock();
         state.inside -= 1;
         let signo = taken?;
@@ -241,7 +244,7 @@ mod linux {
         })
     }
 
-    fn take_one(descriptor: i32, deadline_ns: u64) -> Result<i32> {
+    fn take_one(descriptor: i32, owner: u32, deadline_ns: u64) -> Result<i32> {
         loop {
             let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
             let size = size_of::<libc::signalfd_siginfo>();
@@ -253,9 +256,26 @@ mod linux {
             }
             match errno::load() {
                 libc::EINTR => {}
-                libc::EAGAIN => io::wait_ready(descriptor, libc::POLLIN, deadline_ns)?,
+                libc::EAGAIN => wait_for_one(descriptor, owner, deadline_ns)?,
                 error => return Err(error),
             }
+        }
+    }
+
+    /// A host thread is told of nothing while it polls, so it looks for a stop itself.
+    fn wait_for_one(descriptor: i32, owner: u32, deadline_ns: u64) -> Result<()> {
+        if worker::context().is_some() {
+            return io::wait_ready(descriptor, libc::POLLIN, deadline_ns);
+        }
+        let stopping = registry::runtime_of(owner).is_none_or(|runtime| runtime.is_stopping());
+        if stopping {
+            return Err(libc::ECANCELED);
+        }
+        let slice = now_ns().saturating_add(HOST_SLICE_NS).min(deadline_ns);
+        match io::wait_ready(descriptor, libc::POLLIN, slice) {
+            Err(libc::ETIMEDOUT) if slice < deadline_ns => Ok(()),
+            Err(libc::EINTR) => Ok(()),
+            outcome => outcome,
         }
     }
 }

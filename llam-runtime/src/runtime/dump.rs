@@ -97,7 +97,8 @@ fn collect(runtime: &Runtime) -> (Vec<&'static Task>, usize, usize) {
             more += 1;
         }
     }
-    tasks.sort_by_key(|task| task.id());
+    // Slots may be reused while this looks: sort by what was read, not by reading again.
+    tasks.sort_by_cached_key(|task| task.id());
     (tasks, io_waiters, more)
 }
 

@@ -26,7 +26,7 @@ use crate::errno::Result;
 use crate::names;
 use crate::slab::{Slab, Slot};
 use crate::stack::{self, overflow::Handlers};
-use crate::task::{TASKS, Task};
+use crate::task::{TASKS, Task, flag};
 use crate::worker::Worker;
 use options::{Options, RawOptions};
 
@@ -72,6 +72,10 @@ pub(crate) struct Runtime {
     blocking_completions: AtomicU64,
     /// Tasks in a blocking region, and blocking calls in progress.
     pub(crate) outside: AtomicUsize,
+    /// Live tasks without `LLAM_SPAWN_F_PINNED`.
+    unpinned: AtomicUsize,
+    /// Workers that exist for a task in a blocking region.
+    regions: Mutex<Vec<&'static Worker>>,
 }
 
 // SAFETY: `settings` and `workers` are written under the lifecycle lock while the phase is
@@ -106,6 +110,8 @@ impl Runtime {
             blocking_calls: AtomicU64::new(0),
             blocking_completions: AtomicU64::new(0),
             outside: AtomicUsize::new(0),
+            unpinned: AtomicUsize::new(0),
+            regions: Mutex::new(Vec::new()),
         }
     }
 
@@ -242,6 +248,7 @@ impl Runtime {
         self.fatal.store(0, Ordering::Relaxed);
         self.blocking_calls.store(0, Ordering::Relaxed);
         self.blocking_completions.store(0, Ordering::Relaxed);
+        self.unpinned.store(0, Ordering::Relaxed);
         self.started_workers.store(0, Ordering::Relaxed);
         self.sleeping_workers.store(0, Ordering::Relaxed);
         Ok(())
@@ -366,10 +373,13 @@ impl Runtime {
         }
     }
 
-    /// A task has ended. The last one ends the run.
+    /// A task with these spawn flags has ended. The last one ends the run.
     #[inline]
-    pub(crate) fn task_ended(&'static self) {
+    pub(crate) fn task_ended(&'static self, flags: u32) {
         stack::unreserve();
+        if flags & flag::PINNED == 0 {
+            self.unpinned.fetch_sub(1, Ordering::AcqRel);
+        }
         if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.finish();
         }
@@ -404,6 +414,23 @@ impl Runtime {
         for worker in self.workers() {
             worker.notify();
         }
+        for worker in self.regions.lock().iter() {
+            worker.notify();
+        }
+    }
+
+    pub(crate) fn has_unpinned_tasks(&self) -> bool {
+        self.unpinned.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn add_region(&self, worker: &'static Worker) {
+        self.regions.lock().push(worker);
+    }
+
+    pub(crate) fn remove_region(&self, worker: &'static Worker) {
+        self.regions
+            .lock()
+            .retain(|own| !std::ptr::eq(*own, worker));
     }
 
     /// A worker is about to sleep.

@@ -11,7 +11,7 @@ use crate::errno::Result;
 use crate::names;
 use crate::object::token::Token;
 use crate::stack;
-use crate::task::{Blueprint, TASKS, Task};
+use crate::task::{Blueprint, TASKS, Task, flag};
 use crate::worker::{self, Worker};
 
 impl Runtime {
@@ -42,13 +42,17 @@ impl Runtime {
             names::set(task, name);
         }
         self.live.fetch_add(1, Ordering::AcqRel);
+        if plan.flags & flag::PINNED == 0 {
+            self.unpinned.fetch_add(1, Ordering::AcqRel);
+        }
         published(task);
         match own_worker {
-            Some((worker, spawner)) if spawner.accepted.replace(false) => {
+            Some((worker, spawner)) if !worker.is_region() && spawner.accepted.replace(false) => {
                 self.place(worker, task);
             }
-            Some((worker, _)) => worker.push_fresh(task),
-            None => self.inject(task),
+            Some((worker, _)) if !worker.is_region() => worker.push_fresh(task),
+            // A task in a blocking region has no queue that anybody looks at.
+            _ => self.inject(task),
         }
         Ok(task)
     }
@@ -69,7 +73,7 @@ impl Runtime {
                     self.start_workers_up_to(target.index.load(Ordering::Relaxed) as usize);
                 }
             }
-            _ => worker_push(own, task),
+            _ => own.push_fresh(task),
         }
     }
 
@@ -78,8 +82,4 @@ impl Runtime {
             self.start_worker();
         }
     }
-}
-
-fn worker_push(own: &'static Worker, task: &'static Task) {
-    own.push_fresh(task);
 }

@@ -32,10 +32,15 @@ impl Worker {
     /// The second look of the parking protocol.
     fn could_work(&self) -> bool {
         let runtime = self.runtime();
-        self.has_ready()
+        let anything = self.has_ready()
+            || self.seat_wanted.load(Ordering::Acquire)
+            || runtime.control() != self.control_seen.load(Ordering::Relaxed);
+        if self.is_region() {
+            return anything;
+        }
+        anything
             || runtime.injected() > 0
             || runtime.is_finished()
-            || runtime.control() != self.control_seen.load(Ordering::Relaxed)
             || runtime.workers().iter().any(|victim| victim.has_fresh())
     }
 

@@ -15,6 +15,7 @@
 
 mod idle;
 mod park;
+pub(crate) mod region;
 mod run;
 
 pub(crate) use park::{
@@ -75,6 +76,9 @@ pub(crate) struct Worker {
     /// Control requests seen (see `Runtime::control`).
     control_seen: AtomicU32,
     pub(crate) counters: Counters,
+    /// Who runs this worker's loop, and whether somebody wants to (see `region`).
+    seat: region::Seat,
+    seat_wanted: AtomicBool,
     // Fixed while the worker belongs to a runtime.
     pub(crate) index: AtomicU32,
     runtime: Cell<Option<&'static Runtime>>,
@@ -96,6 +100,12 @@ pub(crate) struct Worker {
     called_help: Cell<bool>,
     random: Cell<u64>,
     guesses: UnsafeCell<Vec<u8>>,
+    /// The worker whose task this one was made for, while it is in a blocking region.
+    region_of: Cell<Option<&'static Worker>>,
+    /// The task of this region worker has left its region and stands still.
+    leaving: Cell<bool>,
+    /// Pinned tasks that a substitute may not run.
+    held: UnsafeCell<Vec<&'static Task>>,
 }
 
 // SAFETY: see the module's text: the cells belong to the worker's thread; between threads
@@ -204,6 +214,8 @@ impl Worker {
             overflow: Mutex::default(),
             overflow_len: AtomicUsize::new(0),
             bell: Bell::new()?,
+            seat: region::Seat::default(),
+            seat_wanted: AtomicBool::new(false),
             bound: AtomicU32::new(0),
             internal_waits: AtomicUsize::new(0),
             heartbeat: AtomicU64::new(0),
@@ -225,6 +237,9 @@ impl Worker {
             called_help: Cell::new(false),
             random: Cell::new(1),
             guesses: UnsafeCell::default(),
+            region_of: Cell::new(None),
+            leaving: Cell::new(false),
+            held: UnsafeCell::default(),
         })
     }
 

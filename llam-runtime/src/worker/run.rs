@@ -32,7 +32,7 @@ impl Worker {
         self.online.store(true, Ordering::Release);
         CURRENT.set(Some(self));
         self.round_ns.set(now_ns());
-        self.schedule();
+        self.schedule::<false>();
         CURRENT.set(None);
         self.online.store(false, Ordering::Release);
         self.return_caches();
@@ -43,9 +43,14 @@ impl Worker {
         Ok(())
     }
 
-    fn schedule(&'static self) {
+    /// Runs tasks until the run is over, or, as a substitute, until the seat is wanted (true)
+    /// or has been given on (false).
+    pub(super) fn schedule<const SUBSTITUTE: bool>(&'static self) -> bool {
         let mut left = ROUND;
         loop {
+            if SUBSTITUTE && self.seat_wanted.load(Ordering::Acquire) {
+                return true;
+            }
             if left == 0 {
                 left = ROUND;
                 self.look_around();
@@ -55,7 +60,10 @@ impl Worker {
             }
             if let Some(task) = self.next_task() {
                 left -= 1;
-                self.run_task(task);
+                let held = SUBSTITUTE && self.hold_if_pinned(task);
+                if !held && !self.run_task::<SUBSTITUTE>(task) {
+                    return false;
+                }
                 continue;
             }
             left = ROUND;
@@ -63,7 +71,7 @@ impl Worker {
                 continue;
             }
             if self.runtime().is_finished() {
-                return;
+                return true;
             }
             self.idle();
         }
@@ -90,7 +98,7 @@ impl Worker {
         self.push_started(task);
     }
 
-    fn take_inbox(&'static self) {
+    pub(super) fn take_inbox(&'static self) {
         for task in self.inbox.take_all() {
             // SAFETY: slots are never unmapped.
             let task: &'static Task = unsafe { &*task };
@@ -99,7 +107,7 @@ impl Worker {
     }
 
     /// The oldest of the started and the fresh tasks, by ticket: exact first in, first out.
-    fn next_task(&'static self) -> Option<&'static Task> {
+    pub(super) fn next_task(&'static self) -> Option<&'static Task> {
         // SAFETY: owner access, and the borrow ends before any task runs.
         let started = unsafe { &mut *self.started.get() };
         if self.runtime().options().seed != 0 && started.len() > 1 {
@@ -142,7 +150,7 @@ impl Worker {
     /// Takes a share of the tasks that host threads spawned.
     fn take_injected(&'static self) {
         let runtime = self.runtime();
-        if runtime.injected() > 0 {
+        if runtime.injected() > 0 && !self.is_region() {
             for task in runtime.take_injected(BATCH) {
                 self.push_fresh(task);
             }
@@ -202,10 +210,12 @@ impl Worker {
         batch.len()
     }
 
+    /// Runs a task until it parks, yields or ends. False when this thread, a substitute, has
+    /// given its seat on meanwhile.
     #[inline]
-    fn run_task(&'static self, task: &'static Task) {
+    fn run_task<const SUBSTITUTE: bool>(&'static self, task: &'static Task) -> bool {
         if !task.is_started() && !self.begin(task) {
-            return;
+            return true;
         }
         self.heartbeat
             .store(self.counters.ctx_switches.bump(), Ordering::Relaxed);
@@ -214,11 +224,19 @@ impl Worker {
         task.set_state(State::Running);
         self.current.set(Some(task));
         // SAFETY: the task is bound to this worker and is not running.
-        let ended = fiber::enter(unsafe { task.fiber() });
+        let mut ended = fiber::enter(unsafe { task.fiber() });
+        // A task in a blocking region has taken this thread to a worker of its own.
+        while let Some(own) = CURRENT.get().filter(|now| !std::ptr::eq(*now, self)) {
+            if own.leaving.replace(false) {
+                return self.after_leaving::<SUBSTITUTE>(own, task);
+            }
+            ended = own.run_region(task);
+        }
         self.current.set(None);
         if ended {
             self.finish(task);
         }
+        true
     }
 
     /// Gives a fresh task its stack. False when the system has none now: the task goes back
@@ -241,7 +259,7 @@ impl Worker {
         let fiber = unsafe { task.take_fiber() };
         self.recycle_stack(fiber.into_stack());
         self.bound.fetch_sub(1, Ordering::Relaxed);
-        let runtime = self.runtime();
+        let (runtime, flags) = (self.runtime(), task.flags());
         crate::object::local::clear(task);
         {
             let mut ending = task.ending.lock();
@@ -256,7 +274,7 @@ impl Worker {
                 unsafe { waiter.wake(Reason::Woken) };
             }
         }
-        runtime.task_ended();
+        runtime.task_ended(flags);
     }
 
     /// Asks a sleeping worker to share the fresh tasks, at most once per round.
