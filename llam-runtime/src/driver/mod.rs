@@ -148,10 +148,10 @@ impl Driver {
     }
 
     /// Closes the driver; no operation is in flight.
-    pub(crate) fn close(self, bell: RawFd) {
+    pub(crate) fn close(self) {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Uring(driver) => driver.close(bell),
+            Self::Uring(driver) => driver.close(),
             Self::Readiness(driver) => drop(driver),
         }
     }

@@ -199,10 +199,10 @@ impl Uring {
         self.bell = bell;
     }
 
-    /// Waits until the kernel has let go of the bell, then closes the ring.
-    pub(super) fn close(mut self, bell: RawFd) {
+    /// Waits until the kernel has let go of the bell, then closes the ring. The bell is not
+    /// silenced: another driver may watch it by now.
+    pub(super) fn close(mut self) {
         debug_assert_eq!(self.in_flight, 0, "a run ends when no task is left");
         self.retire(&Counters::default(), &mut |_| ());
-        Bell::silence(bell);
     }
 }

@@ -1,6 +1,6 @@
 //! Accepting and connecting (`abi.md` 4.14).
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use super::readiness::wait_ready;
 use super::{is_nonblocking, refuse_cancelled, retry};
@@ -85,13 +85,18 @@ fn accept_in_task(
 }
 
 /// Runs a call that has no non-blocking form. A blocking descriptor is switched over for
-/// the moment of the call, one such call at a time, and switched back.
+/// the moment of the call, one such call at a time, and switched back. The mode is looked at
+/// under the lock, because a mode seen without it may be another call's moment; an adopted
+/// descriptor that is non-blocking is never switched.
 fn without_blocking<T>(fd: i32, call: impl FnOnce() -> Result<T>) -> Result<T> {
     static SWITCHING: Mutex<()> = Mutex::new(());
+    if descriptors::adopted_stamp(fd).is_some() && is_nonblocking(fd)? {
+        return call();
+    }
+    let _switching = SWITCHING.lock();
     if is_nonblocking(fd)? {
         return call();
     }
-    let _switching: MutexGuard<'_, ()> = SWITCHING.lock();
     // SAFETY: changes status flags of the caller's descriptor and restores them below.
     unsafe {
         let before = libc::fcntl(fd, libc::F_GETFL);

@@ -205,7 +205,7 @@ impl Worker {
         self.push_remote(task);
         if SUBSTITUTE {
             if let Some(driver) = driver {
-                driver.close(self.bell.descriptor());
+                driver.close();
             }
             return false;
         }
@@ -237,7 +237,7 @@ impl Worker {
         if self.schedule::<true>() {
             CURRENT.set(None);
             if let Some(driver) = self.take_driver() {
-                driver.close(self.bell.descriptor());
+                driver.close();
             }
             self.seat.give();
         }

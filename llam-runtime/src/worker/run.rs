@@ -38,7 +38,7 @@ impl Worker {
         self.return_caches();
         // SAFETY: as above; the loop has ended, so no operation is in flight.
         if let Some(driver) = unsafe { (*self.driver.get()).take() } {
-            driver.close(self.bell.descriptor());
+            driver.close();
         }
         Ok(())
     }
