@@ -12,7 +12,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::*;
 use libc::{EBUSY, ECANCELED, EDEADLK, ETIMEDOUT};
@@ -30,10 +30,22 @@ fn spawn_mutual_joiners() -> Task {
     })
 }
 
+/// Set once the stop of [`not_reported_beside`] has been requested; one test runs at a time.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Blocks the OS thread until the stop has been requested.
+fn block_until_stopped() {
+    let give_up = Instant::now() + PATIENCE;
+    while !STOPPED.load(Ordering::Acquire) && Instant::now() < give_up {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Lets the runtime run for [`LONG_ENOUGH`] with a deadlocked pair and one more task that is no
 /// deadlock, requires that nothing was reported, then stops it.
 fn not_reported_beside(other: impl FnOnce() + Send + 'static) {
     let live = live();
+    STOPPED.store(false, Ordering::Release);
     // What their joins give in the end depends on which of them the stop reaches first.
     spawn(|| unsafe {
         let first = H::new(llam_current_task());
@@ -53,6 +65,7 @@ fn not_reported_beside(other: impl FnOnce() + Send + 'static) {
             thread::sleep(LONG_ENOUGH);
             assert!(!ended.load(Ordering::Acquire), "reported");
             ok!(unsafe { llam_runtime_request_stop() });
+            STOPPED.store(true, Ordering::Release);
         },
     );
     drop(live);
@@ -279,7 +292,7 @@ fn not_while_a_task_waits_for_a_timer() {
 #[test]
 fn not_while_a_callback_blocks_on_the_pool() {
     unsafe extern "C" fn wait_for_stop(_: *mut core::ffi::c_void) -> *mut core::ffi::c_void {
-        thread::sleep(LONG_ENOUGH + Duration::from_millis(200));
+        block_until_stopped();
         null_mut()
     }
     not_reported_beside(|| {
@@ -295,7 +308,7 @@ fn not_while_a_callback_blocks_on_the_pool() {
 fn not_while_a_task_is_in_a_blocking_region() {
     not_reported_beside(|| unsafe {
         ok!(llam_enter_blocking());
-        thread::sleep(LONG_ENOUGH + Duration::from_millis(200));
+        block_until_stopped();
         ok!(llam_leave_blocking());
     });
 }

@@ -85,15 +85,12 @@ fn accept_in_task(
 }
 
 /// Runs a call that has no non-blocking form. A blocking descriptor is switched over for
-/// the moment of the call, one such call at a time, and switched back. The mode is looked at
-/// under the lock, because a mode seen without it may be another call's moment; an adopted
-/// descriptor that is non-blocking is never switched.
+/// the moment of the call and switched back. Calls on one descriptor go one at a time: a
+/// mode seen without the lock may be another call's moment.
 fn without_blocking<T>(fd: i32, call: impl FnOnce() -> Result<T>) -> Result<T> {
-    static SWITCHING: Mutex<()> = Mutex::new(());
-    if descriptors::adopted_stamp(fd).is_some() && is_nonblocking(fd)? {
-        return call();
-    }
-    let _switching = SWITCHING.lock();
+    const LOCKS: usize = 64;
+    static SWITCHING: [Mutex<()>; LOCKS] = [const { Mutex::new(()) }; LOCKS];
+    let _switching = SWITCHING[fd as usize % LOCKS].lock();
     if is_nonblocking(fd)? {
         return call();
     }
