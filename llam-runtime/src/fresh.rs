@@ -119,7 +119,7 @@ impl<const N: usize> FreshRing<N> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

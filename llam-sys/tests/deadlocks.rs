@@ -297,10 +297,10 @@ fn not_while_a_callback_blocks_on_the_pool() {
     }
     not_reported_beside(|| {
         let mut out = null_mut();
-        fails!(
-            unsafe { llam_call_blocking_result(Some(wait_for_stop), null_mut(), &mut out) },
-            ECANCELED
-        );
+        // The callback ends together with the stop: either may be first.
+        if unsafe { llam_call_blocking_result(Some(wait_for_stop), null_mut(), &mut out) } != 0 {
+            assert_eq!(errno(), ECANCELED);
+        }
     });
 }
 

@@ -337,26 +337,32 @@ fn a_dump_has_its_sections() {
     assert!(text.contains("live_tasks=0"), "{text}");
 }
 
-/// Parks a task in `wait`, requires that the dump shows these words on its line, and stops.
-fn shows(wait: impl FnOnce() + Send + 'static, words: &[&str]) {
+/// What a dump says about the task with this id: everything from its id to the next one's.
+fn part_of_task(text: &str, id: u64) -> &str {
+    let own = format!("id={id} state=");
+    let start = text
+        .find(&own)
+        .unwrap_or_else(|| panic!("no task {id} in\n{text}"));
+    let of_task = &text[start..];
+    let end = of_task.match_indices("id=").map(|(at, _)| at).find(|at| {
+        *at > 0 && of_task[..*at].ends_with([' ', '\n']) && of_task[*at..].contains(" state=")
+    });
+    end.map_or(of_task, |end| &of_task[..end])
+}
+
+/// Parks a task in `wait`, requires that the dump comes to show it parked with this word, and stops.
+fn shows(wait: impl FnOnce() + Send + 'static, word: &str) {
     let live = live();
     let task = spawn(wait);
     let id = unsafe { llam_task_id(task.raw()) };
     live.run_beside(|| {
-        await_parked(task);
-        let text = dump();
-        let start = text.find(&format!("id={id} state=PARKED"));
-        let start = start.unwrap_or_else(|| panic!("no parked task {id} in\n{text}"));
-        let of_task = &text[start..];
-        let end = of_task[1..]
-            .find("id=")
-            .filter(|at| of_task[*at..].starts_with('\n'));
-        let of_task = end.map_or(of_task, |end| &of_task[..end]);
-        for word in words {
-            assert!(of_task.contains(word), "no {word} in {of_task}");
-        }
+        let mut seen = String::new();
+        eventually(word, || {
+            seen = part_of_task(&dump(), id).to_owned();
+            seen.contains("state=PARKED") && seen.contains(word)
+        });
         for field in ["wait_owner=", "io_req=", "block_job="] {
-            assert!(of_task.contains(field), "no {field} in {of_task}");
+            assert!(seen.contains(field), "no {field} in {seen}");
         }
         ok!(unsafe { llam_runtime_request_stop() });
     });
@@ -364,13 +370,13 @@ fn shows(wait: impl FnOnce() + Send + 'static, words: &[&str]) {
 
 #[test]
 fn a_dump_tells_what_tasks_wait_for() {
-    shows(|| _ = unsafe { llam_sleep_until(FOREVER) }, &["wait=sleep"]);
+    shows(|| _ = unsafe { llam_sleep_until(FOREVER) }, "wait=sleep");
     shows(
         || {
             let mut out = null_mut();
             unsafe { llam_channel_recv_result(chan(1).raw(), &mut out) };
         },
-        &["wait=channel_recv"],
+        "wait=channel_recv",
     );
     shows(
         || unsafe {
@@ -378,7 +384,7 @@ fn a_dump_tells_what_tasks_wait_for() {
             llam_channel_send(channel.raw(), word(1));
             llam_channel_send(channel.raw(), word(1));
         },
-        &["wait=channel_send"],
+        "wait=channel_send",
     );
     shows(
         || unsafe {
@@ -386,14 +392,14 @@ fn a_dump_tells_what_tasks_wait_for() {
             llam_mutex_lock(mutex.raw());
             llam_cond_wait(cond.raw(), mutex.raw());
         },
-        &["wait=cond"],
+        "wait=cond",
     );
     shows(
         || unsafe {
             let other = spawn(|| llam_sleep_until(FOREVER));
             llam_join(other.raw());
         },
-        &["wait=join"],
+        "wait=join",
     );
     shows(
         || unsafe {
@@ -401,7 +407,7 @@ fn a_dump_tells_what_tasks_wait_for() {
             join(spawn(move || llam_mutex_lock(mutex.raw())));
             llam_mutex_lock_until(mutex.raw(), after_ms(3_600_000));
         },
-        &["wait=mutex"],
+        "wait=mutex",
     );
     shows(
         || unsafe {
@@ -409,7 +415,7 @@ fn a_dump_tells_what_tasks_wait_for() {
             let mut byte = [0_u8; 1];
             llam_read(a.raw(), byte.as_mut_ptr().cast(), 1);
         },
-        &["wait=io"],
+        "wait=io",
     );
 }
 

@@ -1,0 +1,2 @@
+#[llam::main]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[llam::main(profile = "balanced", profile = "balanced")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[llam::main]
+fn main(count: u32) {}

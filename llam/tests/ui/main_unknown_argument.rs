@@ -1,0 +1,2 @@
+#[llam::main(workers = 3)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[llam::main(profile = "fastest")]
+fn main() {}

@@ -1,0 +1,8 @@
+fn main() {
+    let (_tx, rx) = llam::channel::bounded::<u8>(1).unwrap();
+    llam::select! {
+        recv(rx) -> _ => (),
+        after(std::time::Duration::ZERO) => (),
+        default => (),
+    }
+}

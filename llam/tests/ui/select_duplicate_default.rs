@@ -1,0 +1,6 @@
+fn main() {
+    llam::select! {
+        default => (),
+        default => (),
+    }
+}

@@ -1,0 +1,4 @@
+fn main() {
+    let class = llam::TaskClass::Batch;
+    llam::spawn!(class = class, class = class, move { 1 });
+}

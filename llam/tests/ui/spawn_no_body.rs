@@ -1,0 +1,3 @@
+fn main() {
+    llam::spawn!(class = llam::TaskClass::Batch, 3);
+}

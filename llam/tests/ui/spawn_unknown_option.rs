@@ -1,0 +1,3 @@
+fn main() {
+    llam::spawn!(name = "x", move { 1 });
+}

@@ -1,0 +1,4 @@
+#[llam::test]
+fn takes(count: u32) {}
+
+fn main() {}
