@@ -22,9 +22,8 @@ impl Bell {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: a new descriptor that nobody else owns.
-        Ok(Self {
-            watched: unsafe { OwnedFd::from_raw_fd(fd) },
-        })
+        let watched = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { watched })
     }
 
     /// Makes the watched descriptor readable.

@@ -435,6 +435,7 @@ impl Task {
     /// # Safety
     /// On the thread of the task's worker, for a started task that does not run.
     #[inline]
+    #[expect(clippy::mut_from_ref, reason = "owner access, see the safety contract")]
     pub(crate) unsafe fn fiber(&self) -> &mut Fiber {
         // SAFETY: owner access by the caller's promise; a started task has a fiber.
         unsafe { (*self.fiber.get()).assume_init_mut() }

@@ -74,9 +74,15 @@ impl WaitWord {
 
     /// The current arming, if the task is parked in a wait that a cancellation may end.
     #[inline]
-    pub(crate) fn armed_cancellable(&self) -> Option<Armed> {
+    fn armed_cancellable(&self) -> Option<Armed> {
         let word = self.0.load(Ordering::Acquire);
         (word & PHASE_MASK == PHASE_ARMED && word & CANCELLABLE != 0).then_some(Armed(word))
+    }
+
+    /// Ends the current park for a cancellation, if one may.
+    pub(crate) fn claim_cancelled(&self) -> bool {
+        self.armed_cancellable()
+            .is_some_and(|armed| self.claim(armed, Reason::Cancelled))
     }
 
     /// Whether the park `armed` has not been ended yet.

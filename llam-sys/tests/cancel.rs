@@ -535,6 +535,33 @@ fn blocking_call_does_not_call() {
 }
 
 #[test]
+fn a_stopping_runtime_is_as_good_as_a_token() {
+    let live = live();
+    spawn(|| unsafe {
+        ok!(llam_runtime_request_stop());
+        let (a, b) = common::io::pair();
+        b.put(b"bytes");
+        let mut bytes = [0_u8; 2];
+        assert_eq!(ok!(llam_read(a.raw(), buf(&mut bytes), 2)), 2);
+        let mut out = null_mut();
+        fails!(llam_read_owned(a.raw(), 2, &mut out), ECANCELED);
+        assert!(out.is_null());
+        assert_eq!(a.take(9), b"tes", "class B took something");
+        fails!(llam_read(a.raw(), buf(&mut bytes), 2), ECANCELED);
+        let mut stat = std::mem::MaybeUninit::<llam_file_stat_t>::zeroed();
+        fails!(
+            llam_stat_path_ex(c"/".as_ptr(), stat.as_mut_ptr(), 48),
+            ECANCELED
+        );
+        let mutex = mutex();
+        ok!(llam_mutex_lock(mutex.raw()));
+        ok!(llam_mutex_unlock(mutex.raw()));
+        ok!(llam_mutex_destroy(mutex.raw()));
+    });
+    live.run();
+}
+
+#[test]
 fn what_never_parks_works_as_ever() {
     run_cancelled(|| unsafe {
         llam_yield();

@@ -518,6 +518,58 @@ fn a_cancel_that_races_with_a_send_loses_no_value() {
     });
 }
 
+/// Lets a cancel and the arrival of a byte race, many times: the byte is either read or still there.
+fn a_cancel_loses_no_byte(read: impl Fn(i32) -> isize + Copy + Send + 'static) {
+    run_in_task(move || unsafe {
+        for round in 0..200 {
+            let (a, b) = common::io::pair();
+            let a = a.nonblocking(round % 2 == 0);
+            let token = token();
+            let taken = Arc::new(AtomicBool::new(false));
+            let (mark, theirs) = (Arc::clone(&taken), a.clone());
+            let reader = spawn_with(&with_token(token), move || {
+                let n = read(theirs.raw());
+                assert!(
+                    n == 1 || (n == -1 && errno() == ECANCELED),
+                    "{n}, errno {}",
+                    errno()
+                );
+                mark.store(n == 1, Ordering::Release);
+            });
+            await_parked(reader);
+            let canceller = spawn(move || ok!(llam_cancel_token_cancel(token.raw())));
+            if round % 3 == 0 {
+                llam_yield();
+            }
+            b.put(b"x");
+            join(canceller);
+            join(reader);
+            let mut byte = [0_u8; 1];
+            let left = libc::recv(a.raw(), buf(&mut byte), 1, libc::MSG_DONTWAIT) == 1;
+            assert_ne!(
+                left,
+                taken.load(Ordering::Acquire),
+                "lost or doubled in round {round}"
+            );
+            ok!(llam_cancel_token_destroy(token.raw()));
+        }
+    });
+}
+
+#[test]
+fn a_cancel_that_races_with_a_byte_loses_nothing() {
+    a_cancel_loses_no_byte(|fd| unsafe {
+        let mut byte = [0_u8; 1];
+        llam_read(fd, buf(&mut byte), 1)
+    });
+    a_cancel_loses_no_byte(|fd| unsafe {
+        let mut out = null_mut();
+        let n = llam_read_owned(fd, 1, &mut out);
+        llam_io_buffer_release(out);
+        n
+    });
+}
+
 #[test]
 fn a_host_thread_cancels_a_parked_task() {
     let live = live();

@@ -376,3 +376,21 @@ fn a_destroy_that_races_with_run_and_stats_ends_well() {
         fails!(stats_of(handle), EINVAL);
     }
 }
+
+#[test]
+fn a_callback_of_an_explicit_runtime_means_the_default_one() {
+    unsafe extern "C" fn callback(_: *mut core::ffi::c_void) -> *mut core::ffi::c_void {
+        unsafe {
+            fails!(llam_runtime_request_stop(), EINVAL);
+            fails!(llam_spawn_ex(Some(nothing), null_mut(), null(), 0), EINVAL);
+            fails!(llam_sleep_ns(0), EINVAL);
+        }
+        word(7)
+    }
+    let _serial = serial();
+    let runtime = Runtime::create();
+    runtime.in_task(|| unsafe {
+        assert_eq!(llam_call_blocking(Some(callback), null_mut()), word(7));
+        ok!(llam_sleep_ns(MS));
+    });
+}

@@ -445,6 +445,35 @@ fn read_when_ready_waits_in_a_task() {
 }
 
 #[test]
+fn a_timeout_that_races_with_a_byte_loses_nothing() {
+    run_in_task(|| unsafe {
+        for round in 0..200_u64 {
+            let (a, b) = pair();
+            let a = a.nonblocking(round % 2 == 0);
+            let theirs = a.clone();
+            let taken = Arc::new(AtomicBool::new(false));
+            let mark = Arc::clone(&taken);
+            let reader = spawn(move || {
+                let mut byte = [0_u8; 1];
+                let n = llam_read_when_ready(theirs.raw(), buf(&mut byte), 1, 1);
+                assert!(n == 1 || errno() == ETIMEDOUT, "{n}, errno {}", errno());
+                mark.store(n == 1, Ordering::Release);
+            });
+            ok!(llam_sleep_ns(MS - 100_000 + round * 1000));
+            b.put(b"x");
+            join(reader);
+            let mut byte = [0_u8; 1];
+            let left = libc::recv(a.raw(), buf(&mut byte), 1, libc::MSG_DONTWAIT) == 1;
+            assert_ne!(
+                left,
+                taken.load(Ordering::Acquire),
+                "lost or doubled in round {round}"
+            );
+        }
+    });
+}
+
+#[test]
 fn writev_refuses_in_this_order() {
     everywhere(|| unsafe {
         let slice = llam_iovec_t {

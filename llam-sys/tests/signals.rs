@@ -267,6 +267,19 @@ fn a_waiting_task_is_cancelled_by_token_and_by_stop() {
 }
 
 #[test]
+fn a_waiting_host_thread_is_cancelled_by_a_stop() {
+    let live = live();
+    let set = create(&[SIGUSR1]);
+    std::thread::scope(|scope| {
+        scope.spawn(move || wait_fails(set, FOREVER, ECANCELED));
+        // Whether the wait has begun or begins after this, it fails.
+        ok!(unsafe { llam_runtime_request_stop() });
+    });
+    live.run();
+    destroy(set);
+}
+
+#[test]
 #[ignore = "sends signals; run by signals_reach_tasks_and_host_threads"]
 fn child_receives_signals() {
     let signals = create(&[SIGUSR1, SIGUSR2]);

@@ -487,6 +487,32 @@ fn yield_and_safepoint_are_harmless_on_a_host_thread() {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_rounding_mode_belongs_to_the_task() {
+    unsafe extern "C" {
+        fn fesetround(mode: i32) -> i32;
+        fn fegetround() -> i32;
+    }
+    const TO_NEAREST: i32 = 0;
+    const UPWARD: i32 = 0x800;
+    let live = live_deterministic();
+    in_task(&live, || unsafe {
+        assert_eq!(fesetround(UPWARD), 0);
+        let other = spawn(|| {
+            let _ = fesetround(TO_NEAREST);
+            llam_yield();
+            assert_eq!(fegetround(), TO_NEAREST);
+        });
+        for _ in 0..3 {
+            llam_yield();
+            assert_eq!(fegetround(), UPWARD, "another task's mode");
+        }
+        assert_eq!(fesetround(TO_NEAREST), 0);
+        join(other);
+    });
+}
+
 #[test]
 fn ten_thousand_tasks_are_joined() {
     run_in_task(|| {

@@ -105,3 +105,8 @@ pub use task::{
     spawn_with, try_spawn, try_spawn_with,
 };
 pub use task_local::TaskLocalKey;
+
+/// Compiles the example of the workspace's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExample;

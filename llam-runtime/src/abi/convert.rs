@@ -22,7 +22,7 @@ pub(crate) fn status(outcome: Result<()>) -> c_int {
 /// As `status` for calls that leave `errno` alone when they succeed (R8).
 #[inline]
 pub(crate) fn quiet_status(body: impl FnOnce() -> Result<()>) -> c_int {
-    errno::preserve_on_success(|| body())
+    errno::preserve_on_success(body)
 }
 
 /// A byte count, or -1 with `errno` set.

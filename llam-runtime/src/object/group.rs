@@ -24,7 +24,12 @@ pub(crate) struct Group {
 }
 
 struct State {
-    /// Handles of unjoined children in spawn order; `None` until the first.
+    /// Handles of unjoined children in spawn order; `None` until the first. Boxed so that
+    /// all-zero bytes are a value.
+    #[expect(
+        clippy::box_collection,
+        reason = "a null box is what a zeroed slot holds"
+    )]
     children: Option<Box<VecDeque<usize>>>,
     joining: bool,
     /// Spawn and cancel calls in progress.

@@ -52,9 +52,7 @@ fn lock_ending(checked: &Checked<Task>) -> Result<MutexGuard<'static, Ending>> {
 fn check_joinable(ending: &Ending, mode: Mode) -> Result<()> {
     if ending.detached {
         Err(libc::EINVAL)
-    } else if ending.grouped && mode != Mode::Group {
-        Err(libc::EBUSY)
-    } else if ending.joining {
+    } else if ending.joining || (ending.grouped && mode != Mode::Group) {
         Err(libc::EBUSY)
     } else {
         Ok(())
@@ -161,10 +159,10 @@ fn host_outcome(target: &'static Task, ending: MutexGuard<'_, Ending>) -> Result
 /// Gives a handle up.
 pub(crate) fn detach(task: *mut c_void) -> Result<()> {
     let checked = handle::check::<Task>(task).ok_or(libc::EINVAL)?;
-    if let Some((worker, _)) = worker::context() {
-        if !checked.slot.belongs_to(worker.runtime()) {
-            return Err(libc::EXDEV);
-        }
+    if let Some((worker, _)) = worker::context()
+        && !checked.slot.belongs_to(worker.runtime())
+    {
+        return Err(libc::EXDEV);
     }
     let mut ending = lock_ending(&checked)?;
     if ending.detached {

@@ -29,25 +29,14 @@ pub(crate) struct Locals {
 
 pub(crate) fn create_key() -> Result<u32> {
     let mut lowest = LOWEST_FREE.lock();
-    for id in *lowest..KEYS {
-        if WORDS[id]
-            .compare_exchange(0, ACTIVE, Ordering::AcqRel, Ordering::Relaxed)
+    let claim = |word: &AtomicU32| {
+        word.compare_exchange(0, ACTIVE, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
-        {
-            *lowest = id + 1;
-            return Ok(id as u32);
-        }
-    }
-    // Ids that were free may have been passed over while values were held under them.
-    for id in 1..*lowest {
-        if WORDS[id]
-            .compare_exchange(0, ACTIVE, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-        {
-            return Ok(id as u32);
-        }
-    }
-    Err(libc::ENOSPC)
+    };
+    let found = WORDS[*lowest..].iter().position(claim);
+    let id = *lowest + found.ok_or(libc::ENOSPC)?;
+    *lowest = id + 1;
+    Ok(id as u32)
 }
 
 fn word(key: u32) -> Result<&'static AtomicU32> {

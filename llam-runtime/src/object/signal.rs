@@ -227,7 +227,7 @@ mod linux {
         if deadline_ns != NEVER && now_ns() >= deadline_ns {
             return Err(libc::ETIMEDOUT);
         }
-        if worker::current_task().is_some_and(|task| worker::cancelled(task)) {
+        if worker::current_task().is_some_and(worker::cancelled) {
             return Err(libc::ECANCELED);
         }
         state.inside += 1;

@@ -30,7 +30,11 @@ struct State {
     cancelled: bool,
     /// Calls inside a wait.
     inside: u32,
-    /// Who waits; `None` until the first.
+    /// Who waits; `None` until the first. Boxed so that all-zero bytes are a value.
+    #[expect(
+        clippy::box_collection,
+        reason = "a null box is what a zeroed slot holds"
+    )]
     waiters: Option<Box<Vec<Waiter>>>,
 }
 

@@ -16,7 +16,6 @@ use crate::handle::{self, Checked, Kind, Object};
 use crate::runtime::registry::{self, Standing};
 use crate::slab::{Slab, Slot, SlotHead};
 use crate::task::Task;
-use crate::wait::Reason;
 use crate::worker;
 
 #[repr(C)]
@@ -113,10 +112,8 @@ impl Token {
         while !next.is_null() {
             // SAFETY: linked tasks cannot be reclaimed without this lock.
             let task: &'static Task = unsafe { &*next };
-            if let Some(armed) = task.wait.armed_cancellable() {
-                if task.wait.claim(armed, Reason::Cancelled) {
-                    worker::make_runnable(task);
-                }
+            if task.wait.claim_cancelled() {
+                worker::make_runnable(task);
             }
             next = task.token_links.get().1;
         }

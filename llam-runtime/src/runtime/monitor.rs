@@ -81,8 +81,11 @@ fn monitor() {
         let moving = list
             .runtimes
             .iter_mut()
-            .fold(false, |moving, watched| watched.look() || moving);
-        let period = if moving { BUSY_PERIOD } else { QUIET_PERIOD };
+            .map(Watched::look)
+            // Every runtime is looked at, whatever the others do.
+            .filter(|moves| *moves)
+            .count();
+        let period = if moving > 0 { BUSY_PERIOD } else { QUIET_PERIOD };
         CHANGED.wait_for(&mut list, period);
     }
 }

@@ -143,23 +143,23 @@ unsafe extern "C" fn on_fault(
 ) {
     // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
     let address = unsafe { (*info).si_addr() } as usize;
-    if let Some(task) = worker::running_task() {
-        if task.stack_guards(address) {
-            let mut line = Line {
-                bytes: [0; 512],
-                len: 0,
-            };
-            let _ = writeln!(
-                line,
-                "llam: {} overflowed its stack of {} KiB",
-                task.describe(),
-                task.stack_class().usable_bytes() / 1024
-            );
-            // SAFETY: writes initialised bytes; abort is async-signal-safe.
-            unsafe {
-                libc::write(2, line.bytes.as_ptr().cast(), line.len);
-                libc::abort();
-            }
+    if let Some(task) = worker::running_task()
+        && task.stack_guards(address)
+    {
+        let mut line = Line {
+            bytes: [0; 512],
+            len: 0,
+        };
+        let _ = writeln!(
+            line,
+            "llam: {} overflowed its stack of {} KiB",
+            task.describe(),
+            task.stack_class().usable_bytes() / 1024
+        );
+        // SAFETY: writes initialised bytes; abort is async-signal-safe.
+        unsafe {
+            libc::write(2, line.bytes.as_ptr().cast(), line.len);
+            libc::abort();
         }
     }
     // SAFETY: this is the handler that the kernel would have called without us.

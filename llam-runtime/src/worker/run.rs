@@ -304,10 +304,8 @@ impl Worker {
             {
                 continue;
             }
-            if let Some(armed) = task.wait.armed_cancellable() {
-                if task.wait.claim(armed, Reason::Cancelled) {
-                    self.complete(task);
-                }
+            if task.wait.claim_cancelled() {
+                self.complete(task);
             }
         }
     }

@@ -175,8 +175,7 @@ fn cancel() {
             thread::spawn(move || {
                 cancelled.store(true, Ordering::Relaxed);
                 fence(Ordering::SeqCst);
-                word.armed_cancellable()
-                    .is_some_and(|armed| word.claim(armed, Reason::Cancelled))
+                word.claim_cancelled()
             })
         };
         let armed = word.arm(true);

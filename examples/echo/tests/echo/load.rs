@@ -21,8 +21,8 @@ const GROWTH_LIMIT_KIB: usize = 8 * 1024;
 /// connection.
 const KEPT_LIMIT_KIB: usize = 32 * 1024;
 
-/// Descriptors that the engine may open when they are first needed.
-const LAZY_DESCRIPTORS: usize = 4;
+/// Workers that may start after the first few connections.
+const MAX_LAZY_THREADS: usize = 4;
 
 /// SplitMix64.
 struct Random(u64);
@@ -67,7 +67,7 @@ fn many_connections_leave_nothing_behind() {
         least_echoed += echoed;
     };
     run(16);
-    let idle = server.settle(fresh.descriptors + LAZY_DESCRIPTORS);
+    let idle = server.settle(fresh.descriptors);
     println!("at the start {idle:?}");
     run(CONNECTIONS);
     let first = server.settle(idle.descriptors);
@@ -76,7 +76,11 @@ fn many_connections_leave_nothing_behind() {
     run(CONNECTIONS);
     let last = server.settle(idle.descriptors);
     println!("after three rounds {last:?}");
-    assert!(last.threads <= idle.threads + 2, "{idle:?} became {last:?}");
+    assert_eq!(last.descriptors, fresh.descriptors);
+    assert!(
+        last.threads <= idle.threads + MAX_LAZY_THREADS,
+        "{idle:?} became {last:?}"
+    );
     assert!(
         last.resident_kib <= first.resident_kib + GROWTH_LIMIT_KIB,
         "{first:?} -> {last:?}"

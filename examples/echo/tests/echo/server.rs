@@ -38,6 +38,8 @@ pub(crate) struct Stopped {
 /// What a process holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
+    /// Sockets, files and pipes. Not the kernel's own objects (rings, epoll, eventfd): a worker
+    /// makes some when it is first needed.
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
     pub(crate) resident_kib: usize,
