@@ -16,7 +16,9 @@ pub(crate) mod stats;
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+};
 use std::thread;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -53,10 +55,9 @@ pub(crate) struct Runtime {
     /// Written while `Changing`, read while live.
     settings: UnsafeCell<Option<(Options, Backend)>>,
     workers: UnsafeCell<Vec<&'static Worker>>,
-    /// Workers with a thread in the current run; the rest starts on demand.
-    started_workers: AtomicUsize,
+    /// A run is in progress: somebody takes what is injected.
+    running: AtomicBool,
     sleeping_workers: AtomicU32,
-    threads: Mutex<Vec<thread::JoinHandle<()>>>,
     /// Fresh tasks from host threads and other runtimes. Bounded by live tasks (E6).
     injector: Mutex<VecDeque<&'static Task>>,
     injected: AtomicUsize,
@@ -96,9 +97,8 @@ impl Runtime {
             owner: AtomicU32::new(owner),
             settings: UnsafeCell::new(None),
             workers: UnsafeCell::new(Vec::new()),
-            started_workers: AtomicUsize::new(0),
+            running: AtomicBool::new(false),
             sleeping_workers: AtomicU32::new(0),
-            threads: Mutex::new(Vec::new()),
             injector: Mutex::new(VecDeque::new()),
             injected: AtomicUsize::new(0),
             live: AtomicUsize::new(0),
@@ -249,7 +249,7 @@ impl Runtime {
         self.blocking_calls.store(0, Ordering::Relaxed);
         self.blocking_completions.store(0, Ordering::Relaxed);
         self.unpinned.store(0, Ordering::Relaxed);
-        self.started_workers.store(0, Ordering::Relaxed);
+        self.running.store(false, Ordering::Relaxed);
         self.sleeping_workers.store(0, Ordering::Relaxed);
         Ok(())
     }
@@ -280,23 +280,47 @@ impl Runtime {
     }
 
     fn run_workers(&'static self) -> Result<()> {
+        let code = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::EIO);
+        let first = self.workers()[0];
+        // Before any other thread runs a task: without this driver there is no run.
+        first.open_driver().map_err(code)?;
         self.finished.store(false, Ordering::Release);
-        self.started_workers.store(1, Ordering::Release);
+        self.running.store(true, Ordering::Release);
         let watch = monitor::watch(self);
-        let outcome = self.workers()[0].run();
+        let threads = self.start_other_workers();
+        first.run();
         drop(watch);
-        // Workers start others only while tasks live, and none lives any more.
-        loop {
-            let threads = std::mem::take(&mut *self.threads.lock());
-            if threads.is_empty() {
-                break;
-            }
-            for thread in threads {
-                let _ = thread.join();
+        self.running.store(false, Ordering::Release);
+        for thread in threads {
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+
+    /// Starts the threads of all workers but the first. A run goes on with fewer workers
+    /// than it should have.
+    fn start_other_workers(&'static self) -> Vec<thread::JoinHandle<()>> {
+        let mut threads = Vec::new();
+        for (index, &worker) in self.workers().iter().enumerate().skip(1) {
+            worker.failed.store(false, Ordering::Release);
+            let spawned = thread::Builder::new()
+                .name(format!("llam-worker-{index}"))
+                .spawn(move || match worker.open_driver() {
+                    Ok(()) => worker.run(),
+                    Err(error) => {
+                        eprintln!("llam: worker {index} cannot start its I/O driver: {error}");
+                        worker.give_up();
+                    }
+                });
+            match spawned {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    eprintln!("llam: worker {index} cannot be started: {error}");
+                    worker.give_up();
+                }
             }
         }
-        self.started_workers.store(0, Ordering::Release);
-        outcome.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+        threads
     }
 
     /// Ends the runtime: waits for a run in progress, drops tasks that never started,
@@ -442,49 +466,17 @@ impl Runtime {
         self.sleeping_workers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether a worker sleeps, or has not been started yet.
+    /// Whether a worker sleeps.
     #[inline]
     pub(crate) fn has_idle_worker(&self) -> bool {
         self.sleeping_workers.load(Ordering::Relaxed) > 0
-            || self.started_workers.load(Ordering::Relaxed) < self.workers().len()
     }
 
-    /// Wakes one sleeping worker, or starts one.
+    /// Wakes one sleeping worker.
     #[cold]
-    pub(crate) fn wake_helper(&'static self) {
-        if let Some(worker) = self
-            .workers()
-            .iter()
-            .find(|worker| worker.online.load(Ordering::Acquire) && worker.is_sleeping())
-        {
+    pub(crate) fn wake_helper(&self) {
+        if let Some(worker) = self.workers().iter().find(|worker| worker.is_sleeping()) {
             worker.notify();
-        } else {
-            self.start_worker();
-        }
-    }
-
-    /// Starts the thread of the next worker, if there is one left.
-    fn start_worker(&'static self) {
-        let count = self.workers().len();
-        let claimed =
-            self.started_workers
-                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |started| {
-                    (started > 0 && started < count).then_some(started + 1)
-                });
-        let Ok(index) = claimed else {
-            return;
-        };
-        let mut threads = self.threads.lock();
-        let spawned = thread::Builder::new()
-            .name(format!("llam-worker-{index}"))
-            .spawn(move || {
-                if let Err(error) = self.workers()[index].run() {
-                    eprintln!("llam: worker {index} cannot start its I/O driver: {error}");
-                }
-            });
-        match spawned {
-            Ok(thread) => threads.push(thread),
-            Err(error) => eprintln!("llam: worker {index} cannot be started: {error}"),
         }
     }
 
@@ -501,24 +493,17 @@ impl Runtime {
         batch
     }
 
-    fn inject(&'static self, task: &'static Task) {
+    pub(crate) fn inject(&'static self, task: &'static Task) {
         {
             let mut injector = self.injector.lock();
             injector.push_back(task);
             self.injected.store(injector.len(), Ordering::Release);
         }
-        if self.started_workers.load(Ordering::Acquire) == 0 {
-            return;
+        // Pairs with the fence of a worker that announces sleep and then looks once more.
+        fence(Ordering::SeqCst);
+        if self.running.load(Ordering::Acquire) {
+            self.wake_helper();
         }
-        if self.sleeping_workers.load(Ordering::Acquire) > 0 {
-            for worker in self.workers() {
-                if worker.is_sleeping() {
-                    worker.notify();
-                    return;
-                }
-            }
-        }
-        self.start_worker();
     }
 }
 

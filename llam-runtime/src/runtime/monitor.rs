@@ -85,7 +85,11 @@ fn monitor() {
             // Every runtime is looked at, whatever the others do.
             .filter(|moves| *moves)
             .count();
-        let period = if moving > 0 { BUSY_PERIOD } else { QUIET_PERIOD };
+        let period = if moving > 0 {
+            BUSY_PERIOD
+        } else {
+            QUIET_PERIOD
+        };
         CHANGED.wait_for(&mut list, period);
     }
 }

@@ -4,7 +4,7 @@
 //! spawned after an accept goes to the worker with the fewest tasks. Tasks from host
 //! threads and other runtimes go to the injector.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use super::Runtime;
 use crate::errno::Result;
@@ -63,23 +63,20 @@ impl Runtime {
             .workers()
             .iter()
             .copied()
+            .filter(|worker| !worker.failed.load(Ordering::Relaxed))
             .min_by_key(|worker| worker.bound())
             .filter(|least| least.bound() + 1 < own.bound());
         match least {
             Some(target) if !task.stays() => {
                 target.adopt(task);
                 target.push_remote(task);
-                if !target.online.load(Ordering::Acquire) {
-                    self.start_workers_up_to(target.index.load(Ordering::Relaxed) as usize);
+                // It may have failed to start just now: then nobody looks into its inbox.
+                fence(Ordering::SeqCst);
+                if target.failed.load(Ordering::SeqCst) {
+                    target.give_up();
                 }
             }
             _ => own.push_fresh(task),
-        }
-    }
-
-    fn start_workers_up_to(&'static self, index: usize) {
-        while self.started_workers.load(Ordering::Acquire) <= index {
-            self.start_worker();
         }
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Worker {
     pub(crate) heartbeat: AtomicU64,
     /// The thread of this worker runs its loop now.
     pub(crate) online: AtomicBool,
+    /// The worker could not be started and takes no part in the run.
+    pub(crate) failed: AtomicBool,
     /// Control requests seen (see `Runtime::control`).
     control_seen: AtomicU32,
     pub(crate) counters: Counters,
@@ -220,6 +222,7 @@ impl Worker {
             internal_waits: AtomicUsize::new(0),
             heartbeat: AtomicU64::new(0),
             online: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             control_seen: AtomicU32::new(0),
             counters: Counters::default(),
             index: AtomicU32::new(0),

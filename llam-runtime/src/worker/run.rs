@@ -22,11 +22,28 @@ const ROUND: u32 = 61;
 const BATCH: usize = 128;
 
 impl Worker {
-    /// Runs this worker on the calling thread until the runtime's run is over.
-    pub(crate) fn run(&'static self) -> std::io::Result<()> {
+    /// Opens the driver on the thread that will run this worker.
+    pub(crate) fn open_driver(&'static self) -> std::io::Result<()> {
         let driver = Driver::open(self.runtime().backend(), self.bell.descriptor())?;
-        // SAFETY: this thread owns the worker from here to the end of the function.
+        // SAFETY: this thread owns the worker until its run is over.
         unsafe { *self.driver.get() = Some(driver) };
+        Ok(())
+    }
+
+    /// This worker takes no part in the run: what was placed on it goes to the others.
+    pub(crate) fn give_up(&'static self) {
+        self.failed.store(true, Ordering::SeqCst);
+        for task in self.inbox.take_all() {
+            // SAFETY: slots are never unmapped.
+            let task: &'static Task = unsafe { &*task };
+            self.bound.fetch_sub(1, Ordering::Relaxed);
+            self.runtime().inject(task);
+        }
+    }
+
+    /// Runs this worker on the calling thread until the runtime's run is over. Its driver
+    /// is open.
+    pub(crate) fn run(&'static self) {
         let _alternate = AlternateStack::new();
         self.sleep.wake_up();
         self.online.store(true, Ordering::Release);
@@ -40,7 +57,6 @@ impl Worker {
         if let Some(driver) = unsafe { (*self.driver.get()).take() } {
             driver.close();
         }
-        Ok(())
     }
 
     /// Runs tasks until the run is over, or, as a substitute, until the seat is wanted (true)
