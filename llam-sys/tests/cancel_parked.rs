@@ -323,7 +323,7 @@ fn cancelled_write(write: impl Fn(i32, &[u8]) -> isize + Copy + Send + Sync + 's
             fails!(write(a.raw(), b"lost?"), ECANCELED);
             let b = b.nonblocking(true);
             let mut total = 0;
-            let mut block = [0_u8; 65536];
+            let mut block = vec![0_u8; 65536];
             loop {
                 let n = unsafe { libc::read(b.raw(), buf(&mut block), block.len()) };
                 if n <= 0 {

@@ -100,7 +100,7 @@ fn a_host_thread_gets_the_plain_system_call() {
         let mut bytes = [0_u8; 4];
         fails!(llam_read(a.raw(), buf(&mut bytes), 4), EAGAIN);
         fails!(llam_read_handle(a.raw(), buf(&mut bytes), 4), EAGAIN);
-        let block = [0_u8; 65536];
+        let block = vec![0_u8; 65536];
         while llam_write(a.raw(), block.as_ptr().cast(), block.len()) > 0 {}
         assert_eq!(errno(), EAGAIN);
         let slice = llam_iovec_t {
@@ -317,7 +317,7 @@ fn a_waiting_writer_learns_that_the_peer_is_gone() {
             let (a, b) = pair();
             let a = a.nonblocking(nonblocking);
             let task = spawn(move || unsafe {
-                let block = [0_u8; 65536];
+                let block = vec![0_u8; 65536];
                 while llam_write(a.raw(), block.as_ptr().cast(), block.len()) > 0 {}
                 let code = errno();
                 assert!([EPIPE, libc::ECONNRESET].contains(&code), "errno {code}");

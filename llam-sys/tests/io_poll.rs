@@ -116,7 +116,7 @@ fn a_task_waits_for_readability() {
 fn a_task_waits_for_room() {
     run_in_task(|| {
         let (a, b) = pair();
-        let block = [0_u8; 65536];
+        let block = vec![0_u8; 65536];
         loop {
             let flags = libc::MSG_DONTWAIT;
             if unsafe { libc::send(a.raw(), block.as_ptr().cast(), block.len(), flags) } < 0 {

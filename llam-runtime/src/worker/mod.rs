@@ -42,6 +42,8 @@ use crate::stack::{self, Stack, StackClass};
 use crate::task::{State, TASKS, Task};
 use crate::wheel::Wheel;
 
+/// `LLAM_TASK_CLASS_LATENCY`.
+const LATENCY: u8 = 0;
 /// Fresh tasks that need no lock; the rest overflows.
 const FRESH_CAPACITY: usize = 256;
 /// Free task slots a worker keeps, and how many it fetches at once.
@@ -87,6 +89,10 @@ pub(crate) struct Worker {
     // Owner.
     current: Cell<Option<&'static Task>>,
     started: UnsafeCell<VecDeque<Queued>>,
+    /// Woken tasks of class LATENCY.
+    urgent: UnsafeCell<VecDeque<&'static Task>>,
+    /// How many of them have run in a row.
+    urgent_streak: Cell<u32>,
     ticket: Cell<u32>,
     wheel: UnsafeCell<Wheel>,
     driver: UnsafeCell<Option<Driver>>,
@@ -157,7 +163,7 @@ pub(crate) fn make_runnable(task: &'static Task) {
     match CURRENT.get() {
         Some(own) if std::ptr::eq(own, worker) => {
             own.counters.wakes.bump();
-            own.push_started(task);
+            own.push_woken(task);
         }
         own => {
             if let Some(own) = own {
@@ -201,7 +207,10 @@ impl Worker {
         self.overflow_len.store(0, Ordering::Relaxed);
         for _ in self.inbox.take_all() {}
         // SAFETY: no thread runs this worker, and the caller holds the lifecycle lock.
-        unsafe { (*self.started.get()).clear() };
+        unsafe {
+            (*self.started.get()).clear();
+            (*self.urgent.get()).clear();
+        }
         self.bound.store(0, Ordering::Relaxed);
         self.internal_waits.store(0, Ordering::Relaxed);
         self.runtime.set(None);
@@ -229,6 +238,8 @@ impl Worker {
             runtime: Cell::new(None),
             current: Cell::new(None),
             started: UnsafeCell::default(),
+            urgent: UnsafeCell::default(),
+            urgent_streak: Cell::new(0),
             ticket: Cell::new(0),
             wheel: UnsafeCell::new(Wheel::new()),
             driver: UnsafeCell::new(None),
@@ -300,7 +311,8 @@ impl Worker {
     #[inline]
     fn has_ready(&self) -> bool {
         // SAFETY: owner access.
-        let started = unsafe { !(*self.started.get()).is_empty() };
+        let started =
+            unsafe { !(*self.started.get()).is_empty() || !(*self.urgent.get()).is_empty() };
         started || self.fresh.len() > 0 || self.has_remote() || self.overflow_len() > 0
     }
 
@@ -316,16 +328,19 @@ impl Worker {
     fn push_started(&self, task: &'static Task) {
         task.set_state(State::Runnable);
         let ticket = self.next_ticket();
-        let queued = Queued { task, ticket };
         // SAFETY: owner access, and the borrow ends here.
-        let started = unsafe { &mut *self.started.get() };
-        if task.class() == 0 && !self.runtime().options().deterministic {
-            // LATENCY goes first, but only past tasks that were queued a moment ago, so
-            // that nobody starves: the ticket still decides against fresh tasks.
-            let last = started.len();
-            started.insert(last.saturating_sub(16), queued);
+        unsafe { (*self.started.get()).push_back(Queued { task, ticket }) };
+    }
+
+    /// Queues a task that was woken: class LATENCY goes before the others (see `next_task`).
+    #[inline]
+    fn push_woken(&self, task: &'static Task) {
+        if task.class() == LATENCY && !self.runtime().options().deterministic {
+            task.set_state(State::Runnable);
+            // SAFETY: owner access, and the borrow ends here.
+            unsafe { (*self.urgent.get()).push_back(task) };
         } else {
-            started.push_back(queued);
+            self.push_started(task);
         }
     }
 

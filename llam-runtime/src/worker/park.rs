@@ -131,7 +131,7 @@ impl Worker {
             // frame is parked.
             let timer = unsafe { &*node.cast::<ParkTimer>() };
             if timer.task.wait.claim(timer.armed.get(), Reason::Timeout) {
-                self.push_started(timer.task);
+                self.push_woken(timer.task);
             }
         });
     }

@@ -18,6 +18,8 @@ use crate::wait::Reason;
 
 /// Task switches between two looks at the world.
 const ROUND: u32 = 61;
+/// Woken LATENCY tasks that may go before one of the others.
+const URGENT_IN_A_ROW: u32 = 8;
 /// Fresh tasks moved at once from the injector, the overflow or a victim.
 const BATCH: usize = 128;
 
@@ -111,19 +113,35 @@ impl Worker {
     #[inline]
     pub(super) fn complete(&self, task: &'static Task) {
         self.counters.wakes.bump();
-        self.push_started(task);
+        self.push_woken(task);
     }
 
     pub(super) fn take_inbox(&'static self) {
         for task in self.inbox.take_all() {
             // SAFETY: slots are never unmapped.
             let task: &'static Task = unsafe { &*task };
-            self.push_started(task);
+            self.push_woken(task);
         }
     }
 
-    /// The oldest of the started and the fresh tasks, by ticket: exact first in, first out.
+    /// The task to run next: a few woken LATENCY tasks in a row, then one of the others.
     pub(super) fn next_task(&'static self) -> Option<&'static Task> {
+        // SAFETY: owner access, and the borrow ends before any task runs.
+        let urgent = unsafe { &mut *self.urgent.get() };
+        if urgent.is_empty() {
+            return self.next_in_order();
+        }
+        let streak = self.urgent_streak.get();
+        if streak < URGENT_IN_A_ROW {
+            self.urgent_streak.set(streak + 1);
+            return urgent.pop_front();
+        }
+        self.urgent_streak.set(0);
+        self.next_in_order().or_else(|| urgent.pop_front())
+    }
+
+    /// The oldest of the started and the fresh tasks, by ticket: exact first in, first out.
+    fn next_in_order(&'static self) -> Option<&'static Task> {
         // SAFETY: owner access, and the borrow ends before any task runs.
         let started = unsafe { &mut *self.started.get() };
         if self.runtime().options().seed != 0 && started.len() > 1 {

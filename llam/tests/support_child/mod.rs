@@ -33,8 +33,10 @@ impl Ended {
     /// Passes the child's findings on to whoever reads the test's output, and insists on success.
     #[track_caller]
     pub(crate) fn expect_success(self) -> Self {
-        for line in self.stdout.lines().filter(|line| line.starts_with("| ")) {
-            println!("{line}");
+        for line in self.stdout.lines() {
+            if let Some(start) = line.find("| ") {
+                println!("{}", &line[start..]);
+            }
         }
         assert!(self.status.success(), "{}", self.text());
         assert!(
@@ -81,25 +83,22 @@ pub(crate) fn finish(mut command: Command, limit: Duration) -> Ended {
     let id = libc::pid_t::try_from(running.id()).unwrap();
     let (tell, told) = mpsc::channel();
     let reader = std::thread::spawn(move || tell.send(running.wait_with_output()));
-    let output = told.recv_timeout(limit);
-    if output.is_err() {
+    let in_time = told.recv_timeout(limit);
+    let late = in_time.is_err();
+    if late {
         // SAFETY: a signal to a child of ours that has not been waited for: it has not answered.
         unsafe { libc::kill(id, libc::SIGKILL) };
     }
-    let output = output.or_else(|_| told.recv_timeout(LIMIT).inspect(|output| {
-        if let Ok(output) = output {
-            eprintln!("{}", String::from_utf8_lossy(&output.stdout));
-            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
-        }
-        panic!("the child takes longer than {limit:?}");
-    }));
+    let output = in_time.or_else(|_| told.recv_timeout(LIMIT));
+    let output = output.expect("a child that was killed ends").unwrap();
     reader.join().unwrap().unwrap();
-    let output = output.unwrap().unwrap();
-    Ended {
+    let ended = Ended {
         status: output.status,
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    };
+    assert!(!late, "longer than {limit:?}: {}", ended.text());
+    ended
 }
 
 /// Bytes of memory that this process has resident.

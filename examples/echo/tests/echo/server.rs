@@ -40,6 +40,8 @@ pub(crate) struct Stopped {
 pub(crate) struct Usage {
     /// Sockets, files and pipes. Not the kernel's own objects (rings, epoll, eventfd): a worker
     /// makes some when it is first needed.
+    /// Sockets, files and pipes. Not the kernel's own objects (rings, epoll, eventfd): a worker
+    /// makes some when it is first needed.
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
     pub(crate) resident_kib: usize,
@@ -120,6 +122,8 @@ impl Server {
         Usage {
             descriptors: fs::read_dir(format!("{process}/fd"))
                 .expect("it runs")
+                .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+                .filter(|target| !target.to_string_lossy().starts_with("anon_inode:"))
                 .count(),
             threads: number("Threads:"),
             resident_kib: number("VmRSS:"),

@@ -1,0 +1,208 @@
+//! Engine invariant E7: no work is lost at shutdown. Every task's destructors run, every buffered
+//! value is dropped exactly once, and no wake that was on its way is forgotten.
+//!
+//! "Broken" in a comment tells how the invariant was broken on purpose and what the test said.
+
+mod common;
+mod support_child;
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::{DropToken, Drops, alone, until};
+use llam::{Runtime, RuntimeBuilder};
+use support_child::{Random, seed};
+
+/// Counts tasks that are about to park.
+#[derive(Clone, Default)]
+struct Parking(Arc<AtomicUsize>);
+
+impl Parking {
+    /// Waits until so many tasks have said so, and parks what runs.
+    fn await_all(&self, tasks: usize) {
+        until("all tasks are about to park", || {
+            self.0.load(Ordering::SeqCst) == tasks
+        });
+        for _ in 0..3 {
+            llam::time::sleep(Duration::from_millis(1)).unwrap();
+        }
+    }
+
+    /// Spawns a task that holds a token while it waits.
+    fn spawn(&self, token: DropToken, wait: impl FnOnce() + Send + 'static) {
+        let told = self.clone();
+        drop(llam::spawn(move || {
+            let _on_the_stack = token;
+            told.0.fetch_add(1, Ordering::SeqCst);
+            wait();
+        }));
+    }
+}
+
+/// What a stopped wait says.
+#[track_caller]
+fn cancelled<T>(result: llam::Result<T>) {
+    let error = result.err().expect("nothing else ends the wait");
+    assert_eq!(error.errno(), libc::ECANCELED, "{error}");
+}
+
+/// Parks one task in each kind of wait. Returns how many.
+fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<usize> {
+    type Wait = Box<dyn FnOnce() + Send>;
+    let (full, rx) = llam::channel::bounded(1)?;
+    full.send(drops.token())?;
+    let (tx, empty) = llam::channel::bounded::<DropToken>(1)?;
+    let (one, other) = llam::net::UnixStream::pair()?;
+    let listener = llam::net::TcpListener::bind("127.0.0.1:0")?;
+    let lock = Arc::new(llam::sync::Mutex::new(())?);
+    let (held, wanted) = (Arc::clone(&lock), lock);
+    let pair = Arc::new((llam::sync::Mutex::new(())?, llam::sync::Condvar::new()?));
+    let sleeper = || cancelled(llam::time::sleep(Duration::from_secs(3600)));
+    let (unsent, silent) = (drops.token(), empty.clone());
+    let waits: Vec<Wait> = vec![
+        Box::new(sleeper),
+        Box::new(move || {
+            let _open = tx;
+            cancelled(empty.recv());
+        }),
+        Box::new(move || {
+            let _open = rx;
+            let error = full.send(unsent).unwrap_err();
+            drop(error.into_value());
+        }),
+        Box::new(move || cancelled(silent.recv_timeout(Duration::from_secs(3600)))),
+        Box::new(move || {
+            let _open = other;
+            let error = (&one).read(&mut [0]).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+        }),
+        Box::new(move || {
+            let error = listener.accept().unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+        }),
+        Box::new(move || {
+            let _guard = held.lock().unwrap();
+            cancelled(llam::time::sleep(Duration::from_secs(3600)));
+        }),
+        Box::new(move || cancelled(wanted.lock().map(drop))),
+        Box::new(move || {
+            let guard = pair.0.lock().unwrap();
+            cancelled(pair.1.wait(guard).map(drop).map_err(Into::into));
+        }),
+        Box::new(|| {
+            let child = llam::spawn(|| cancelled(llam::time::sleep(Duration::from_secs(3600))));
+            let error = llam::Error::from(child.join().unwrap_err());
+            assert_eq!(error.errno(), libc::ECANCELED);
+        }),
+        Box::new(|| {
+            // Parked and running by turns.
+            while llam::time::sleep(Duration::from_micros(20)).is_ok() {
+                llam::task::yield_now();
+            }
+        }),
+    ];
+    let count = waits.len();
+    for wait in waits {
+        parking.spawn(drops.token(), wait);
+    }
+    Ok(count)
+}
+
+// Broken (1): `obey_control` claimed the parks of a stopping runtime but did not queue the tasks:
+// BROKEN_E7_A.
+// Broken (2): `take_inbox` dropped what it took while the runtime was stopping: BROKEN_E7_B.
+// Broken (3): the binding's channel was destroyed without `drain`: BROKEN_E7_C.
+#[test]
+fn e7_a_stop_ends_every_kind_of_park_and_runs_all_destructors() {
+    let (_turn, _watchdog) = alone();
+    for _ in 0..5 {
+        let drops = Drops::default();
+        let seen = drops.clone();
+        let runtime = Runtime::init().unwrap();
+        let parking = Parking::default();
+        let told = parking.clone();
+        runtime
+            .run(move || {
+                let count = park_one_of_each(&told, &seen)?;
+                told.await_all(count);
+                assert_eq!(seen.count(), 0, "everybody holds what they have");
+                // SAFETY: takes nothing.
+                assert_eq!(unsafe { llam::sys::llam_runtime_request_stop() }, 0);
+                Ok(())
+            })
+            .unwrap();
+        // One per task, one buffered value, one value that could not be sent.
+        let tasks = parking.0.load(Ordering::SeqCst);
+        assert_eq!(drops.count(), tasks + 2, "each exactly once");
+    }
+}
+
+// Broken: (1) to (3) as above: BROKEN_E7_MANY.
+#[test]
+fn e7_many_parked_tasks_with_buffered_values_end_once() {
+    const TASKS: usize = 2000;
+    let (_turn, _watchdog) = alone();
+    let drops = Drops::default();
+    let (seen, parking) = (drops.clone(), Parking::default());
+    let runtime = RuntimeBuilder::new().create_handle().unwrap();
+    let told = parking.clone();
+    let main = runtime
+        .spawn(move || {
+            for _ in 0..TASKS {
+                let (tx, rx) = llam::channel::bounded(3).unwrap();
+                for _ in 0..3 {
+                    tx.send(seen.token()).unwrap();
+                }
+                let extra = seen.token();
+                told.spawn(seen.token(), move || {
+                    let _open = rx;
+                    assert!(tx.send(extra).is_err(), "stopped");
+                });
+            }
+            told.await_all(TASKS);
+        })
+        .unwrap();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| runtime.run());
+        common::until_on_host("the tasks park", || main.is_finished());
+        assert_eq!(drops.count(), 0);
+        runtime.request_stop().unwrap();
+        running.join().unwrap().unwrap();
+    });
+    runtime.destroy();
+    assert_eq!(drops.count(), TASKS * 5, "each exactly once");
+}
+
+// Broken: `Runtime::is_finished` was true once one task was left: BROKEN_E7_WAKES.
+#[test]
+fn e7_a_run_ends_after_the_last_wake_not_before() {
+    let mut random = Random::new(seed());
+    let (_turn, _watchdog) = alone();
+    for _ in 0..100 {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let (told, mut pace) = (Arc::clone(&ended), random.clone());
+        random.below(2);
+        llam::run(move || {
+            for _ in 0..20 {
+                let (tx, rx) = llam::channel::bounded(1)?;
+                let told = Arc::clone(&told);
+                drop(llam::spawn(move || {
+                    rx.recv().unwrap();
+                    llam::task::yield_now();
+                    told.fetch_add(1, Ordering::SeqCst);
+                }));
+                // From a host thread, from another task, or from here: on its way at the end.
+                match pace.below(3) {
+                    0 => drop(std::thread::spawn(move || drop(tx.try_send(())))),
+                    1 => drop(llam::spawn(move || tx.send(()).unwrap())),
+                    _ => tx.send(())?,
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(ended.load(Ordering::SeqCst), 20, "every woken task has run");
+    }
+}
