@@ -112,10 +112,22 @@ impl Family for Channels {
         // SAFETY: the engine checks the handle; `out` is a local.
         unsafe {
             vec![
-                ("send", refused(sys::llam_channel_send_until(handle, nothing, 1))),
-                ("try_send", refused(sys::llam_channel_try_send(handle, nothing))),
-                ("recv", refused(sys::llam_channel_recv_until_result(handle, 1, &mut out))),
-                ("try_recv", refused(sys::llam_channel_try_recv_result(handle, &mut out))),
+                (
+                    "send",
+                    refused(sys::llam_channel_send_until(handle, nothing, 1)),
+                ),
+                (
+                    "try_send",
+                    refused(sys::llam_channel_try_send(handle, nothing)),
+                ),
+                (
+                    "recv",
+                    refused(sys::llam_channel_recv_until_result(handle, 1, &mut out)),
+                ),
+                (
+                    "try_recv",
+                    refused(sys::llam_channel_try_recv_result(handle, &mut out)),
+                ),
                 ("close", refused(sys::llam_channel_close(handle))),
                 ("destroy", refused(sys::llam_channel_destroy(handle))),
             ]
@@ -174,7 +186,10 @@ impl Family for Timers {
     fn create() -> *mut c_void {
         let mut out = ptr::null_mut();
         // SAFETY: `out` is a local.
-        assert_eq!(unsafe { sys::llam_timer_create(1_000_000_000, &mut out) }, 0);
+        assert_eq!(
+            unsafe { sys::llam_timer_create(1_000_000_000, &mut out) },
+            0
+        );
         out.cast()
     }
     fn end(handle: *mut c_void) -> c_int {
@@ -187,7 +202,10 @@ impl Family for Timers {
         // SAFETY: the engine checks the handle; `ticks` is a local.
         unsafe {
             vec![
-                ("wait", refused(sys::llam_timer_wait_until(handle, 1, &mut ticks))),
+                (
+                    "wait",
+                    refused(sys::llam_timer_wait_until(handle, 1, &mut ticks)),
+                ),
                 ("reset", refused(sys::llam_timer_reset(handle, 0, 1))),
                 ("cancel", refused(sys::llam_timer_cancel(handle))),
                 ("destroy", refused(sys::llam_timer_destroy(handle))),

@@ -94,9 +94,8 @@ fn e3_no_byte_is_lost_when_deadlines_race_with_data() {
         while got < BYTES {
             buffer.fill(UNTOUCHED);
             let end = llam::time::deadline_after(Duration::from_nanos(random.below(60_000)));
-            let read = llam::time::with_deadline(end, || {
-                llam::io::read(own.as_raw_fd(), &mut buffer)
-            })?;
+            let read =
+                llam::time::with_deadline(end, || llam::io::read(own.as_raw_fd(), &mut buffer))?;
             let count = match read {
                 Ok(count) => count,
                 Err(error) => {
@@ -212,7 +211,10 @@ fn start(hog: Hog, busy: &Busy) -> Vec<llam::JoinHandle<()>> {
         llam::spawn_with(SpawnOptions::new().class(class), move || work(&busy))
     };
     match hog {
-        Hog::Yields(class) => vec![one(yield_all_the_time, class), one(yield_all_the_time, class)],
+        Hog::Yields(class) => vec![
+            one(yield_all_the_time, class),
+            one(yield_all_the_time, class),
+        ],
         Hog::Channels => vec![play_channel_ping_pong(busy)],
         Hog::ReadyChannel => vec![one(feed_own_channel, TaskClass::Default)],
         Hog::ReadySocket => vec![one(feed_own_socket, TaskClass::Default)],
@@ -248,7 +250,9 @@ fn talk_to_a_thread() {
         assert_eq!(byte, [round as u8]);
     }
     drop(own);
-    llam::blocking::call(|| thread.join().unwrap()).unwrap().unwrap();
+    llam::blocking::call(|| thread.join().unwrap())
+        .unwrap()
+        .unwrap();
 }
 
 /// Woken from a host thread.
@@ -266,7 +270,9 @@ fn hear_from_a_thread() {
     for round in 0..ROUNDS {
         assert_eq!(rx.recv().unwrap(), round);
     }
-    llam::blocking::call(|| thread.join().unwrap()).unwrap().unwrap();
+    llam::blocking::call(|| thread.join().unwrap())
+        .unwrap()
+        .unwrap();
 }
 
 /// Woken by tasks of the same worker.

@@ -165,7 +165,11 @@ fn a_panic_reaches_its_joiner_and_nobody_else() {
         }
         let mut heard: Vec<_> = rx.iter().collect();
         heard.sort_unstable();
-        assert!(heard.into_iter().eq((0..TASKS).filter(|number| number % 3 != 0)));
+        assert!(
+            heard
+                .into_iter()
+                .eq((0..TASKS).filter(|number| number % 3 != 0))
+        );
         assert_eq!(unwound.load(Ordering::SeqCst), TASKS, "destructors run");
         Ok(())
     });

@@ -254,7 +254,8 @@ fn e2_an_unlock_a_deadline_and_a_cancellation_race_for_one_park() {
             })?;
         }
         batch.join()?;
-        let [locked, late, cancelled] = [0, 1, 2].map(|end: usize| ends[end].load(Ordering::Relaxed));
+        let [locked, late, cancelled] =
+            [0, 1, 2].map(|end: usize| ends[end].load(Ordering::Relaxed));
         println!("| e2: {locked} locked, {late} late, {cancelled} cancelled");
         assert_eq!(locked + late + cancelled, 12 * 150);
         assert_eq!(*lock.try_lock()?, locked, "the lock is free at the end");
@@ -308,9 +309,15 @@ fn child_e6() {
                 assert_eq!(depth, 0, "an empty runtime has an empty overflow queue");
             }
             let grown = resident_bytes().saturating_sub(before);
-            println!("| e6: {} KiB more after 30 waves of {TASKS} tasks", grown / 1024);
+            println!(
+                "| e6: {} KiB more after 30 waves of {TASKS} tasks",
+                grown / 1024
+            );
             // Forty bytes for each park would be more.
-            assert!(grown < 2_000_000, "memory grows with tasks that have ended: {grown}");
+            assert!(
+                grown < 2_000_000,
+                "memory grows with tasks that have ended: {grown}"
+            );
             Ok(())
         })
         .unwrap();

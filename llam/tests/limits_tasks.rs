@@ -41,7 +41,11 @@ fn child_sleepers() {
             batch.spawn_with(options, move || {
                 asleep.fetch_add(1, Ordering::Relaxed);
                 // Half of them end by themselves, at a thousand different times.
-                let wake = if number % 2 == 0 { 500 + number as u64 % 1000 } else { 3_600_000 };
+                let wake = if number % 2 == 0 {
+                    500 + number as u64 % 1000
+                } else {
+                    3_600_000
+                };
                 llam::time::sleep(Duration::from_millis(wake)).is_ok()
             })?;
         }
@@ -116,7 +120,10 @@ fn fill_up(options: &SpawnOptions) -> (Vec<llam::JoinHandle<()>>, llam::channel:
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         let count = tasks.len();
-        assert!(Instant::now() < end, "stuck after {count} tasks that have not all started");
+        assert!(
+            Instant::now() < end,
+            "stuck after {count} tasks that have not all started"
+        );
         let rx = rx.clone();
         let spawned = llam::try_spawn_with(options.clone(), move || {
             rx.recv().unwrap_err();

@@ -76,7 +76,10 @@ fn keep_one_cpu() -> io::Result<()> {
 }
 
 /// A child that starts restricted.
-fn restricted(name: &str, restrict: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Command {
+fn restricted(
+    name: &str,
+    restrict: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) -> Command {
     let mut command = child(name);
     // SAFETY: the closure makes a few system calls and allocates nothing.
     unsafe { command.pre_exec(restrict) };

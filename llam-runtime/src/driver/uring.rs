@@ -4,6 +4,7 @@
 //! submissions and completions of a scheduling round share one system call. The ring is
 //! made on the worker's thread (`SINGLE_ISSUER`).
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
 
@@ -33,6 +34,8 @@ pub(crate) struct Uring {
     bell_watched: bool,
     /// Operations that have not completed.
     in_flight: usize,
+    /// Submissions that found the queue full; at most one or two per parked task (E6).
+    backlog: VecDeque<Entry>,
 }
 
 /// Whether io_uring works here with exactly the features the driver needs: set up, enabled
@@ -69,21 +72,37 @@ impl Uring {
             bell,
             bell_watched: false,
             in_flight: 0,
+            backlog: VecDeque::new(),
         })
     }
 
-    fn push(&mut self, entry: &Entry, counters: &Counters) {
+    /// Queues a submission. When the queue is full and the kernel takes nothing (it may
+    /// refuse until completions were reaped), the entry waits its turn in the backlog.
+    fn push(&mut self, entry: Entry, counters: &Counters) {
         counters.io_submits.bump();
-        loop {
-            // SAFETY: every entry refers to memory of an operation that stays in place
-            // until its completion was reaped (E3), or to none.
-            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+        if self.backlog.is_empty() {
+            if self.try_push(&entry) {
                 return;
             }
-            // The queue is full: make room. Completions stay queued until `reap`.
             counters.io_submit_syscalls.bump();
-            if self.ring.submit().is_err() {
-                std::thread::yield_now();
+            if self.ring.submit().is_ok() && self.try_push(&entry) {
+                return;
+            }
+        }
+        self.backlog.push_back(entry);
+    }
+
+    fn try_push(&mut self, entry: &Entry) -> bool {
+        // SAFETY: every entry refers to memory of an operation that stays in place until
+        // its completion was reaped (E3), or to none.
+        unsafe { self.ring.submission().push(entry) }.is_ok()
+    }
+
+    fn push_backlog(&mut self) {
+        while let Some(entry) = self.backlog.pop_front() {
+            if !self.try_push(&entry) {
+                self.backlog.push_front(entry);
+                return;
             }
         }
     }
@@ -102,7 +121,7 @@ impl Uring {
         counters.io_submit_calls.bump();
         let tagged = entry.user_data(std::ptr::from_ref(operation) as u64);
         self.in_flight += 1;
-        self.push(&tagged, counters);
+        self.push(tagged, counters);
     }
 
     /// Asks the kernel to give an operation up. It completes either way.
@@ -110,11 +129,12 @@ impl Uring {
         let entry = opcode::AsyncCancel::new(std::ptr::from_ref(operation) as u64)
             .build()
             .user_data(TAG_IGNORED);
-        self.push(&entry, counters);
+        self.push(entry, counters);
     }
 
     pub(super) fn poll(&mut self, counters: &Counters, ready: &mut dyn FnMut(&'static Task)) {
         self.reap(counters, ready);
+        self.push_backlog();
         let submission = self.ring.submission();
         let pending = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
         drop(submission);
@@ -133,6 +153,12 @@ impl Uring {
         ready: &mut dyn FnMut(&'static Task),
     ) {
         self.watch_bell(counters);
+        self.push_backlog();
+        // What could not be handed over must not wait for what was.
+        let timeout_ns = match self.backlog.is_empty() {
+            true => timeout_ns,
+            false => Some(0),
+        };
         counters.io_submit_syscalls.bump();
         // ETIME, EINTR and EBUSY all mean: look at what is there.
         let _ = match timeout_ns {
@@ -155,7 +181,7 @@ impl Uring {
         let entry = opcode::PollAdd::new(Fd(self.bell), libc::POLLIN as u32)
             .build()
             .user_data(TAG_BELL);
-        self.push(&entry, counters);
+        self.push(entry, counters);
         self.bell_watched = true;
     }
 
@@ -188,7 +214,8 @@ impl Uring {
             let entry = opcode::AsyncCancel2::new(everything)
                 .build()
                 .user_data(TAG_IGNORED);
-            self.push(&entry, counters);
+            self.push(entry, counters);
+            self.push_backlog();
             let _ = self.ring.submit_and_wait(1);
             self.reap(counters, ready);
         }

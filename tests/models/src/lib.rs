@@ -10,7 +10,10 @@
 //! | `fresh` | owner and thieves take each fresh task once |
 //! | `wait_race` | of wake, timeout and cancel exactly one ends a park (E2) |
 //! | `cancel` | a task that parks while its token is cancelled does not stay parked |
-#![allow(dead_code, reason = "the included files serve more than the models use")]
+#![allow(
+    dead_code,
+    reason = "the included files serve more than the models use"
+)]
 
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};

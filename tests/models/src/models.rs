@@ -158,7 +158,10 @@ fn wait_race() {
         assert_eq!(wins.load(Ordering::Acquire), 1);
         assert_eq!(handed.load(Ordering::Relaxed), word.reason() as u32);
         let next = word.arm(true);
-        assert!(!word.claim(armed, Reason::Woken), "a late claim finds nothing");
+        assert!(
+            !word.claim(armed, Reason::Woken),
+            "a late claim finds nothing"
+        );
         assert!(word.is_armed(next));
     });
 }
