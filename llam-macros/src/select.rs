@@ -98,6 +98,63 @@ impl Select {
         Err(Error::new(span, message))
     }
 
+    /// Parses one arm; a `closed` one is returned.
+    fn parse_arm(&mut self, input: ParseStream<'_>) -> Result<Option<(Ident, Expr, Expr)>> {
+        let keyword: Ident = input.parse()?;
+        if keyword == "default" {
+            let body = parse_body(input)?;
+            self.set_wait(keyword.span(), Wait::Default { body })?;
+            return Ok(None);
+        }
+        let is_known = ["recv", "send", "closed", "after"]
+            .iter()
+            .any(|name| keyword == name);
+        if !is_known {
+            return Err(Error::new(
+                keyword.span(),
+                format!(
+                    "unknown arm `{keyword}`, expected `recv`, `send`, `closed`, `after` or `default`"
+                ),
+            ));
+        }
+        let inner;
+        parenthesized!(inner in input);
+        let argument: Expr = inner.parse()?;
+        let value = if keyword == "send" {
+            inner.parse::<Token![,]>()?;
+            Some(Box::new(inner.parse()?))
+        } else {
+            None
+        };
+        inner.parse::<Option<Token![,]>>()?;
+        end_of(&inner)?;
+        if let Some(value) = value {
+            let body = parse_body(input)?;
+            self.operations.push(Operation::Send {
+                channel: argument,
+                value,
+                body,
+            });
+        } else if keyword == "recv" {
+            input.parse::<Token![->]>()?;
+            let pattern = Box::new(Pat::parse_single(input)?);
+            let body = parse_body(input)?;
+            self.operations.push(Operation::Recv {
+                channel: argument,
+                pattern,
+                body,
+                closed: None,
+            });
+        } else if keyword == "after" {
+            let body = parse_body(input)?;
+            let duration = argument;
+            self.set_wait(keyword.span(), Wait::After { duration, body })?;
+        } else {
+            return Ok(Some((keyword, argument, parse_body(input)?)));
+        }
+        Ok(None)
+    }
+
     fn add_closed(&mut self, keyword: &Ident, channel: &Expr, body: Expr) -> Result<()> {
         let wanted = text(channel);
         let arm = self
@@ -139,59 +196,7 @@ impl Parse for Select {
         // `closed` may stand before its `recv`, so these are settled last.
         let mut closed = Vec::new();
         while !input.is_empty() {
-            let keyword: Ident = input.parse()?;
-            if keyword == "default" {
-                let body = parse_body(input)?;
-                select.set_wait(keyword.span(), Wait::Default { body })?;
-                continue;
-            }
-            let is_known = ["recv", "send", "closed", "after"]
-                .iter()
-                .any(|name| keyword == name);
-            if !is_known {
-                return Err(Error::new(
-                    keyword.span(),
-                    format!(
-                        "unknown arm `{keyword}`, expected `recv`, `send`, `closed`, `after` or \
-                         `default`"
-                    ),
-                ));
-            }
-            let inner;
-            parenthesized!(inner in input);
-            let argument: Expr = inner.parse()?;
-            if keyword == "send" {
-                inner.parse::<Token![,]>()?;
-                let value = Box::new(inner.parse()?);
-                inner.parse::<Option<Token![,]>>()?;
-                end_of(&inner)?;
-                let body = parse_body(input)?;
-                select.operations.push(Operation::Send {
-                    channel: argument,
-                    value,
-                    body,
-                });
-                continue;
-            }
-            inner.parse::<Option<Token![,]>>()?;
-            end_of(&inner)?;
-            if keyword == "recv" {
-                input.parse::<Token![->]>()?;
-                let pattern = Box::new(Pat::parse_single(input)?);
-                let body = parse_body(input)?;
-                select.operations.push(Operation::Recv {
-                    channel: argument,
-                    pattern,
-                    body,
-                    closed: None,
-                });
-            } else if keyword == "after" {
-                let body = parse_body(input)?;
-                let duration = argument;
-                select.set_wait(keyword.span(), Wait::After { duration, body })?;
-            } else {
-                closed.push((keyword, argument, parse_body(input)?));
-            }
+            closed.extend(select.parse_arm(input)?);
         }
         for (keyword, channel, body) in closed {
             select.add_closed(&keyword, &channel, body)?;
@@ -209,6 +214,23 @@ fn end_of(inner: ParseStream<'_>) -> Result<()> {
 }
 
 impl Select {
+    /// How long to wait, and the `match` arm for the end of the wait.
+    fn wait_tokens(
+        &self,
+        private: &TokenStream,
+        arms: &[Ident],
+        fallible: bool,
+    ) -> (TokenStream, TokenStream) {
+        let (wait, body) = match &self.wait {
+            Wait::Forever => return (quote!(#private::Wait::Forever), TokenStream::new()),
+            Wait::After { duration, body } => (quote!(#private::Wait::After(#duration)), body),
+            Wait::Default { body } => (quote!(#private::Wait::Not), body),
+        };
+        let body = wrap(body, fallible);
+        let arm = quote!(#private::Selected::Waited => { #(::core::mem::drop(#arms);)* #body });
+        (wait, arm)
+    }
+
     /// The select block; `fallible` selects the form whose value is a `Result`.
     pub(crate) fn expand(&self, fallible: bool) -> TokenStream {
         let krate = &self.krate;
@@ -232,23 +254,7 @@ impl Select {
                 },
             }
         });
-        let (wait, wait_arm) = match &self.wait {
-            Wait::Forever => (quote!(#private::Wait::Forever), TokenStream::new()),
-            Wait::After { duration, body } => {
-                let body = wrap(body, fallible);
-                (
-                    quote!(#private::Wait::After(#duration)),
-                    quote!(#private::Selected::Waited => { #(::core::mem::drop(#arms);)* #body }),
-                )
-            }
-            Wait::Default { body } => {
-                let body = wrap(body, fallible);
-                (
-                    quote!(#private::Wait::Not),
-                    quote!(#private::Selected::Waited => { #(::core::mem::drop(#arms);)* #body }),
-                )
-            }
-        };
+        let (wait, wait_arm) = self.wait_tokens(&private, &arms, fallible);
         let branches = self
             .operations
             .iter()

@@ -182,6 +182,8 @@ pub(crate) struct Task {
     has_fiber: Cell<bool>,
     /// Owner: open blocking regions.
     pub(crate) regions: Cell<u32>,
+    /// Owner: its region blocks the worker's thread (see `worker/region`).
+    pub(crate) blocks_worker: Cell<bool>,
     /// Owner: safepoints passed, for `forced_yield_every`.
     pub(crate) safepoints: Cell<u32>,
     /// Owner: the task accepted a connection and has not spawned since.
@@ -259,6 +261,7 @@ impl Task {
         self.stack_class
             .store(plan.stack_class as u8, Ordering::Relaxed);
         self.regions.set(0);
+        self.blocks_worker.set(false);
         self.safepoints.set(0);
         self.accepted.set(false);
         self.stays.set(plan.stays);
@@ -270,6 +273,12 @@ impl Task {
         ending.joining = false;
         ending.grouped = plan.grouped;
         ending.has_waiter = false;
+    }
+
+    /// Whether the slot holds a task whose handle has not been consumed. Meaningful under
+    /// the ending lock, a snapshot without it.
+    pub(crate) fn is_live(&self) -> bool {
+        SlotHead::is_live(self.head.generation())
     }
 
     #[inline]

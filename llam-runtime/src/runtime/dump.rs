@@ -6,7 +6,6 @@ use super::Runtime;
 use super::stats::RuntimeStats;
 use crate::clock::now_ns;
 use crate::names;
-use crate::slab::{Slot, SlotHead};
 use crate::task::{State, TASKS, Task, WaitKind};
 
 /// Tasks listed at most, so that the text stays near a megabyte.
@@ -58,7 +57,7 @@ fn sections(runtime: &Runtime, out: &mut String) -> std::fmt::Result {
         stats.io_submits, stats.io_completions
     )?;
     writeln!(out, "shards:")?;
-    for worker in runtime.workers() {
+    for worker in runtime.all_workers() {
         writeln!(
             out,
             "  worker={} sleeping={} tasks={} switches={} overflow={}",
@@ -85,7 +84,7 @@ fn collect(runtime: &Runtime) -> (Vec<&'static Task>, usize, usize) {
     let mut tasks = Vec::new();
     let (mut io_waiters, mut more) = (0, 0);
     for task in TASKS.iter() {
-        if !SlotHead::is_live(task.head().generation()) || !task.belongs_to(runtime) {
+        if !task.is_live() || !task.belongs_to(runtime) {
             continue;
         }
         if task.state() == State::Parked && task.wait_kind() == WaitKind::Io {

@@ -26,7 +26,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::driver::{self, Backend};
 use crate::errno::Result;
 use crate::names;
-use crate::slab::{Slab, Slot};
+use crate::slab::Slab;
 use crate::stack::{self, overflow::Handlers};
 use crate::task::{TASKS, Task, flag};
 use crate::worker::Worker;
@@ -77,6 +77,11 @@ pub(crate) struct Runtime {
     unpinned: AtomicUsize,
     /// Workers that exist for a task in a blocking region.
     regions: Mutex<Vec<&'static Worker>>,
+    /// Workers whose thread a pinned task blocks in a region, and those that take fresh
+    /// tasks meanwhile. Spares keep their tasks, and so their threads, to the run's end.
+    blocked: AtomicUsize,
+    spares: Mutex<Vec<&'static Worker>>,
+    spare_threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 // SAFETY: `settings` and `workers` are written under the lifecycle lock while the phase is
@@ -112,6 +117,9 @@ impl Runtime {
             outside: AtomicUsize::new(0),
             unpinned: AtomicUsize::new(0),
             regions: Mutex::new(Vec::new()),
+            blocked: AtomicUsize::new(0),
+            spares: Mutex::new(Vec::new()),
+            spare_threads: Mutex::new(Vec::new()),
         }
     }
 
@@ -291,7 +299,8 @@ impl Runtime {
         first.run();
         drop(watch);
         self.running.store(false, Ordering::Release);
-        for thread in threads {
+        let spares = std::mem::take(&mut *self.spare_threads.lock());
+        for thread in threads.into_iter().chain(spares) {
             let _ = thread.join();
         }
         Ok(())
@@ -354,18 +363,24 @@ impl Runtime {
         // SAFETY: the phase is `Changing`: this thread is the only one here.
         let workers = unsafe { std::mem::take(&mut *self.workers.get()) };
         for task in TASKS.iter() {
-            let live = Slab::<Task>::is_live_slot(task);
-            if live && task.belongs_to(self) {
+            if task.is_live() && task.belongs_to(self) {
                 self.reclaim_at_shutdown(task);
             }
         }
         workers.into_iter().for_each(Worker::release);
+        let spares = std::mem::take(&mut *self.spares.lock());
+        spares.into_iter().for_each(Worker::release);
     }
 
     /// A task that was never joined is gone at shutdown: joiners that still wait get
     /// `EINVAL` from the dead handle.
     fn reclaim_at_shutdown(&'static self, task: &'static Task) {
         let mut ending = task.ending.lock();
+        // A host thread may have joined or detached it since the caller looked: then the
+        // slot is dead, or somebody else's already.
+        if !task.is_live() || !task.belongs_to(self) {
+            return;
+        }
         if !ending.ended {
             stack::unreserve();
         }
@@ -412,7 +427,14 @@ impl Runtime {
     #[cold]
     fn finish(&self) {
         self.finished.store(true, Ordering::Release);
-        for worker in self.workers() {
+        self.notify_all();
+    }
+
+    /// Wakes every worker of whatever kind.
+    fn notify_all(&self) {
+        let regions = self.regions.lock();
+        let spares = self.spares.lock();
+        for worker in self.workers().iter().chain(&*regions).chain(&*spares) {
             worker.notify();
         }
     }
@@ -435,12 +457,64 @@ impl Runtime {
     /// Makes every worker obey control requests soon.
     pub(crate) fn make_workers_look(&self) {
         self.control.fetch_add(1, Ordering::AcqRel);
-        for worker in self.workers() {
-            worker.notify();
+        self.notify_all();
+    }
+
+    /// Whether some worker's thread is blocked, so that spares may take fresh tasks.
+    pub(crate) fn has_blocked_worker(&self) -> bool {
+        self.blocked.load(Ordering::Acquire) > 0
+    }
+
+    /// A pinned task blocks its worker's thread: a spare worker goes on with what is fresh.
+    pub(crate) fn worker_blocks(&'static self) -> Result<()> {
+        let blocked = self.blocked.fetch_add(1, Ordering::AcqRel) + 1;
+        let started = self.start_spares(blocked);
+        if started.is_err() {
+            self.worker_unblocks();
         }
-        for worker in self.regions.lock().iter() {
-            worker.notify();
+        started
+    }
+
+    pub(crate) fn worker_unblocks(&self) {
+        self.blocked.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn start_spares(&'static self, wanted: usize) -> Result<()> {
+        let mut threads = self.spare_threads.lock();
+        while threads.len() < wanted.min(options::MAX_WORKERS) {
+            let index = self.workers().len() + threads.len();
+            let code = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::ENOMEM);
+            // A spare of an earlier run is used again.
+            let known = self.spares.lock().get(threads.len()).copied();
+            let spare = match known {
+                Some(spare) => spare,
+                None => {
+                    let spare = Worker::acquire(self, index).map_err(code)?;
+                    spare.spare.store(true, Ordering::Relaxed);
+                    self.spares.lock().push(spare);
+                    spare
+                }
+            };
+            let thread = thread::Builder::new()
+                .name(format!("llam-worker-{index}"))
+                .spawn(move || match spare.open_driver() {
+                    Ok(()) => spare.run(),
+                    Err(error) => eprintln!("llam: a blocking region has no spare worker: {error}"),
+                })
+                .map_err(code)?;
+            threads.push(thread);
         }
+        for spare in self.spares.lock().iter() {
+            spare.notify();
+        }
+        Ok(())
+    }
+
+    /// Every worker that may have tasks of its own.
+    pub(crate) fn all_workers(&self) -> Vec<&'static Worker> {
+        let mut all = self.workers().to_vec();
+        all.extend(self.spares.lock().iter());
+        all
     }
 
     pub(crate) fn has_unpinned_tasks(&self) -> bool {
@@ -477,6 +551,10 @@ impl Runtime {
     pub(crate) fn wake_helper(&self) {
         if let Some(worker) = self.workers().iter().find(|worker| worker.is_sleeping()) {
             worker.notify();
+        } else if self.has_blocked_worker()
+            && let Some(spare) = self.spares.lock().iter().find(|spare| spare.is_sleeping())
+        {
+            spare.notify();
         }
     }
 
@@ -504,12 +582,6 @@ impl Runtime {
         if self.running.load(Ordering::Acquire) {
             self.wake_helper();
         }
-    }
-}
-
-impl<T: Slot> Slab<T> {
-    fn is_live_slot(slot: &T) -> bool {
-        crate::slab::SlotHead::is_live(slot.head().generation())
     }
 }
 

@@ -129,13 +129,13 @@ impl Runtime {
             && self.injected() == 0
             && self.outside.load(Ordering::Acquire) == 0
             && self
-                .workers()
+                .all_workers()
                 .iter()
                 .map(|worker| worker.internal_waits())
                 .sum::<usize>()
                 == live
             && !self
-                .workers()
+                .all_workers()
                 .iter()
                 .any(|worker| worker.has_fresh() || worker.has_remote())
     }

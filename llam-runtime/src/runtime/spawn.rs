@@ -50,7 +50,13 @@ impl Runtime {
             Some((worker, spawner)) if !worker.is_region() && spawner.accepted.replace(false) => {
                 self.place(worker, task);
             }
-            Some((worker, _)) if !worker.is_region() => worker.push_fresh(task),
+            Some((worker, spawner)) if !worker.is_region() => {
+                worker.push_fresh(task);
+                if spawner.regions.get() > 0 {
+                    // This thread is about to block: somebody else has to come.
+                    self.wake_helper();
+                }
+            }
             // A task in a blocking region has no queue that anybody looks at.
             _ => self.inject(task),
         }

@@ -97,7 +97,7 @@ impl RuntimeStats {
     pub(crate) fn of(runtime: &Runtime) -> Self {
         let mut sums = Sums::default();
         let mut overflow_depth = 0;
-        for worker in runtime.workers() {
+        for worker in runtime.all_workers() {
             worker.counters.add_to(&mut sums);
             overflow_depth += worker.overflow_len() as u64;
         }

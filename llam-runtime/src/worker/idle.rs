@@ -38,10 +38,11 @@ impl Worker {
         if self.is_region() {
             return anything;
         }
-        anything
-            || runtime.injected() > 0
-            || runtime.is_finished()
-            || runtime.workers().iter().any(|victim| victim.has_fresh())
+        if anything || runtime.is_finished() {
+            return true;
+        }
+        self.takes_fresh()
+            && (runtime.injected() > 0 || runtime.workers().iter().any(|victim| victim.has_fresh()))
     }
 
     fn sleep_in_driver(&'static self) {

@@ -75,6 +75,8 @@ pub(crate) struct Worker {
     pub(crate) heartbeat: AtomicU64,
     /// The thread of this worker runs its loop now.
     pub(crate) online: AtomicBool,
+    /// Takes fresh tasks only while another worker's thread is blocked (see `region`).
+    pub(crate) spare: AtomicBool,
     /// The worker could not be started and takes no part in the run.
     pub(crate) failed: AtomicBool,
     /// Control requests seen (see `Runtime::control`).
@@ -188,6 +190,7 @@ impl Worker {
         };
         worker.index.store(index as u32, Ordering::Relaxed);
         worker.runtime.set(Some(runtime));
+        worker.spare.store(false, Ordering::Relaxed);
         worker.counters.reset();
         worker.ticket.set(0);
         worker.control_seen.store(0, Ordering::Relaxed);
@@ -231,6 +234,7 @@ impl Worker {
             internal_waits: AtomicUsize::new(0),
             heartbeat: AtomicU64::new(0),
             online: AtomicBool::new(false),
+            spare: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             control_seen: AtomicU32::new(0),
             counters: Counters::default(),
@@ -281,6 +285,16 @@ impl Worker {
     #[inline]
     pub(crate) fn round_ns(&self) -> u64 {
         self.round_ns.get()
+    }
+
+    pub(crate) fn is_spare(&self) -> bool {
+        self.spare.load(Ordering::Relaxed)
+    }
+
+    /// Whether this worker looks for fresh tasks of others.
+    #[inline]
+    fn takes_fresh(&self) -> bool {
+        !self.is_region() && (!self.is_spare() || self.runtime().has_blocked_worker())
     }
 
     pub(crate) fn is_sleeping(&self) -> bool {

@@ -21,7 +21,8 @@
 //! seat first takes them all back; their tasks try again on the next thread's driver.
 //!
 //! A runtime whose tasks are all pinned (the Rust binding's) needs no substitute: started
-//! tasks may not move, and fresh ones are stolen by the other workers.
+//! tasks may not move. For fresh ones a spare worker is started, which takes fresh tasks
+//! while some worker's thread is blocked, and keeps those it has started (E1).
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -92,9 +93,8 @@ fn needs_substitute(task: &Task) -> bool {
 pub(crate) fn enter(worker: &'static Worker, task: &'static Task) -> Result<()> {
     let runtime = worker.runtime();
     if !needs_substitute(task) {
-        if worker.has_fresh() {
-            runtime.wake_helper();
-        }
+        runtime.worker_blocks()?;
+        task.blocks_worker.set(true);
         return Ok(());
     }
     let code = |error: std::io::Error| error.raw_os_error().unwrap_or(libc::ENOMEM);
@@ -123,6 +123,9 @@ pub(crate) fn enter(worker: &'static Worker, task: &'static Task) -> Result<()> 
 
 /// Leaves the outermost region of a task.
 pub(crate) fn leave(own: &'static Worker, task: &'static Task) {
+    if task.blocks_worker.replace(false) {
+        own.runtime().worker_unblocks();
+    }
     let Some(worker) = own.region_of.get() else {
         return;
     };

@@ -184,7 +184,7 @@ impl Worker {
     /// Takes a share of the tasks that host threads spawned.
     fn take_injected(&'static self) {
         let runtime = self.runtime();
-        if runtime.injected() > 0 && !self.is_region() {
+        if runtime.injected() > 0 && self.takes_fresh() {
             for task in runtime.take_injected(BATCH) {
                 self.push_fresh(task);
             }
@@ -195,7 +195,7 @@ impl Worker {
     fn steal(&'static self) -> bool {
         let runtime = self.runtime();
         let workers = runtime.workers();
-        if workers.len() < 2 {
+        if !self.takes_fresh() || (workers.len() < 2 && !self.is_spare()) {
             return false;
         }
         let mut batch = [0; BATCH];
