@@ -314,7 +314,8 @@ macro_rules! for_every_family {
     };
 }
 
-// Broken: `handle::check` and `Checked::is_current` did not compare generations: BROKEN_E4_A.
+// Broken: `Checked::is_current` did not compare generations: "a call accepted a handle that names
+// nothing", in both tests of this file.
 #[test]
 fn e4_stale_handles_are_refused_when_their_slots_live_again() {
     run(|| {
@@ -323,7 +324,7 @@ fn e4_stale_handles_are_refused_when_their_slots_live_again() {
     });
 }
 
-// Broken: `handle::check` did not compare the kind: BROKEN_E4_B.
+// Broken: `handle::check` did not compare the kind: "a call accepted a handle that names nothing".
 #[test]
 fn e4_forged_and_foreign_handles_are_refused() {
     let mut random = Random::new(seed());

@@ -89,6 +89,15 @@ pub(crate) unsafe fn release_pages(start: usize, len: usize) {
     unsafe { libc::madvise(start as *mut _, len, libc::MADV_DONTNEED) };
 }
 
+/// Ends a mapping of `map`, or a part of it.
+///
+/// # Safety
+/// The range belongs to a mapping of `map`, and nobody uses it any more.
+pub(crate) unsafe fn unmap(start: usize, end: usize) {
+    // SAFETY: passed on to the caller.
+    unsafe { libc::munmap(start as *mut _, end - start) };
+}
+
 #[cfg(target_os = "linux")]
 unsafe fn advise(address: usize) -> bool {
     // SAFETY: passed on to the caller of `install`.

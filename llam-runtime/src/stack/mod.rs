@@ -123,6 +123,11 @@ static CLASSES: [Mutex<Class>; 3] = [const {
 /// Stacks that exist or may be asked for, when guards are limited (see `guard`).
 static RESERVED: AtomicUsize = AtomicUsize::new(0);
 
+/// Stacks that exist, of all classes.
+static EXISTING: AtomicUsize = AtomicUsize::new(0);
+/// Idle stacks that may exist beyond the limit on tasks: the workers' caches.
+const IDLE_SLACK: usize = 256;
+
 /// Makes sure that a stack can be had for one more task. `EAGAIN` when the system's limit
 /// would be passed.
 #[inline]
@@ -195,7 +200,13 @@ impl Class {
         let stride = class.usable_bytes() + guard::bytes();
         let batch = match guard::guards() {
             // One at a time: each costs map entries, which are what is scarce then.
-            Guards::Mprotect { .. } => 1,
+            Guards::Mprotect { max_stacks } => {
+                let full = EXISTING.load(Ordering::Relaxed) >= max_stacks + IDLE_SLACK;
+                if full && !unmap_idle(class) {
+                    return false;
+                }
+                1
+            }
             Guards::Advised => CARVE[class as usize],
         };
         if self.arena.0 + stride > self.arena.1 {
@@ -219,6 +230,7 @@ impl Class {
                 break;
             }
             self.arena.0 = start + stride;
+            EXISTING.fetch_add(1, Ordering::Relaxed);
             self.cold.push(Stack {
                 top: start + stride,
                 class,
@@ -226,6 +238,24 @@ impl Class {
         }
         self.cold.len() > before
     }
+}
+
+/// Gives an idle stack of another class back to the system, map entries included. The
+/// caller holds the lock of its own class, so the others are only tried.
+fn unmap_idle(needed: StackClass) -> bool {
+    let others = StackClass::ALL.into_iter().filter(|class| *class != needed);
+    for class in others {
+        let Some(mut pool) = CLASSES[class as usize].try_lock() else {
+            continue;
+        };
+        if let Some(stack) = pool.cold.pop().or_else(|| pool.warm.pop()) {
+            // SAFETY: the stack is owned here and nothing on it is alive.
+            unsafe { guard::unmap(stack.bottom() - guard::bytes(), stack.top) };
+            EXISTING.fetch_sub(1, Ordering::Relaxed);
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
