@@ -155,7 +155,7 @@ pub(crate) struct Task {
     /// Fixed.
     entry: Cell<Option<Entry>>,
     arg: Cell<*mut c_void>,
-    runtime: Cell<Option<&'static Runtime>>,
+    runtime: AtomicPtr<Runtime>,
     token: Cell<Option<&'static Token>>,
     /// Token's list of its tasks, guarded by the token's lock.
     pub(crate) token_links: Cell<(*const Task, *const Task)>,
@@ -246,7 +246,8 @@ impl Task {
         self.worker.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.entry.set(Some(plan.entry));
         self.arg.set(plan.arg);
-        self.runtime.set(Some(runtime));
+        self.runtime
+            .store(std::ptr::from_ref(runtime).cast_mut(), Ordering::Relaxed);
         self.token.set(plan.token);
         self.id.store(id, Ordering::Relaxed);
         self.deadline_ns.set(plan.deadline_ns);
@@ -288,14 +289,13 @@ impl Task {
 
     #[inline]
     pub(crate) fn runtime(&self) -> &'static Runtime {
-        self.runtime.get().expect("a live task has a runtime")
+        // SAFETY: set when the task was made; runtimes are never freed.
+        unsafe { self.runtime.load(Ordering::Relaxed).as_ref() }.expect("a live task has a runtime")
     }
 
     #[inline]
     pub(crate) fn belongs_to(&self, runtime: &Runtime) -> bool {
-        self.runtime
-            .get()
-            .is_some_and(|own| std::ptr::eq(own, runtime))
+        std::ptr::eq(self.runtime.load(Ordering::Relaxed), runtime)
     }
 
     #[inline]

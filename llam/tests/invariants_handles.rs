@@ -186,10 +186,8 @@ impl Family for Timers {
     fn create() -> *mut c_void {
         let mut out = ptr::null_mut();
         // SAFETY: `out` is a local.
-        assert_eq!(
-            unsafe { sys::llam_timer_create(1_000_000_000, &mut out) },
-            0
-        );
+        let status = unsafe { sys::llam_timer_create(1_000_000_000, &mut out) };
+        assert_eq!(status, 0);
         out.cast()
     }
     fn end(handle: *mut c_void) -> c_int {

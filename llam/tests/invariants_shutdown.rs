@@ -12,32 +12,45 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{DropToken, Drops, alone, until};
-use llam::{Runtime, RuntimeBuilder};
+use llam::{JoinHandle, Runtime, RuntimeBuilder};
 use support_child::{Random, seed};
 
-/// Counts tasks that are about to park.
+/// Tasks that park until they are stopped.
 #[derive(Clone, Default)]
-struct Parking(Arc<AtomicUsize>);
+struct Parking {
+    tasks: Arc<AtomicUsize>,
+    /// Those whose wait ended as it should; a failed assertion in a task shows here.
+    well_ended: Arc<AtomicUsize>,
+}
 
 impl Parking {
-    /// Waits until so many tasks have said so, and parks what runs.
-    fn await_all(&self, tasks: usize) {
-        until("all tasks are about to park", || {
-            self.0.load(Ordering::SeqCst) == tasks
-        });
-        for _ in 0..3 {
-            llam::time::sleep(Duration::from_millis(1)).unwrap();
-        }
+    /// Spawns a task that holds a token while it waits.
+    fn spawn(&self, token: DropToken, wait: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+        self.tasks.fetch_add(1, Ordering::SeqCst);
+        let told = Arc::clone(&self.well_ended);
+        llam::spawn(move || {
+            let _on_the_stack = token;
+            wait();
+            told.fetch_add(1, Ordering::SeqCst);
+        })
     }
 
-    /// Spawns a task that holds a token while it waits.
-    fn spawn(&self, token: DropToken, wait: impl FnOnce() + Send + 'static) {
-        let told = self.clone();
-        drop(llam::spawn(move || {
-            let _on_the_stack = token;
-            told.0.fetch_add(1, Ordering::SeqCst);
-            wait();
-        }));
+    /// Checks that every task has ended, and well. Returns how many there were.
+    #[track_caller]
+    fn check(&self) -> usize {
+        let tasks = self.tasks.load(Ordering::SeqCst);
+        let well_ended = self.well_ended.load(Ordering::SeqCst);
+        assert_eq!(well_ended, tasks, "every wait ends as it should");
+        tasks
+    }
+}
+
+/// Waits until every task is or was parked, and gives the handles up.
+fn await_parked(tasks: Vec<JoinHandle<()>>) {
+    for task in tasks {
+        until("the task parks", || {
+            task.state_name().as_deref() == Some("PARKED")
+        });
     }
 }
 
@@ -48,8 +61,8 @@ fn cancelled<T>(result: llam::Result<T>) {
     assert_eq!(error.errno(), libc::ECANCELED, "{error}");
 }
 
-/// Parks one task in each kind of wait. Returns how many.
-fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<usize> {
+/// Parks one task in each kind of wait.
+fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<Vec<JoinHandle<()>>> {
     type Wait = Box<dyn FnOnce() + Send>;
     let (full, rx) = llam::channel::bounded(1)?;
     full.send(drops.token())?;
@@ -86,10 +99,13 @@ fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<usize> {
             let _guard = held.lock().unwrap();
             cancelled(llam::time::sleep(Duration::from_secs(3600)));
         }),
-        Box::new(move || cancelled(wanted.lock().map(drop))),
+        Box::new(move || {
+            until("the other one has the lock", || wanted.try_lock().is_err());
+            cancelled(wanted.lock().map(drop));
+        }),
         Box::new(move || {
             let guard = pair.0.lock().unwrap();
-            cancelled(pair.1.wait(guard).map(drop).map_err(Into::into));
+            cancelled(pair.1.wait(guard).map(drop));
         }),
         Box::new(|| {
             let child = llam::spawn(|| cancelled(llam::time::sleep(Duration::from_secs(3600))));
@@ -103,11 +119,10 @@ fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<usize> {
             }
         }),
     ];
-    let count = waits.len();
-    for wait in waits {
-        parking.spawn(drops.token(), wait);
-    }
-    Ok(count)
+    Ok(waits
+        .into_iter()
+        .map(|wait| parking.spawn(drops.token(), wait))
+        .collect())
 }
 
 // Broken (1): `obey_control` claimed the parks of a stopping runtime but did not queue the tasks: the
@@ -124,8 +139,7 @@ fn e7_a_stop_ends_every_kind_of_park_and_runs_all_destructors() {
         let told = parking.clone();
         runtime
             .run(move || {
-                let count = park_one_of_each(&told, &seen)?;
-                told.await_all(count);
+                await_parked(park_one_of_each(&told, &seen)?);
                 assert_eq!(seen.count(), 0, "everybody holds what they have");
                 // SAFETY: takes nothing.
                 assert_eq!(unsafe { llam::sys::llam_runtime_request_stop() }, 0);
@@ -133,8 +147,7 @@ fn e7_a_stop_ends_every_kind_of_park_and_runs_all_destructors() {
             })
             .unwrap();
         // One per task, one buffered value, one value that could not be sent.
-        let tasks = parking.0.load(Ordering::SeqCst);
-        assert_eq!(drops.count(), tasks + 2, "each exactly once");
+        assert_eq!(drops.count(), parking.check() + 2, "each exactly once");
     }
 }
 
@@ -149,18 +162,19 @@ fn e7_many_parked_tasks_with_buffered_values_end_once() {
     let told = parking.clone();
     let main = runtime
         .spawn(move || {
+            let mut tasks = Vec::with_capacity(TASKS);
             for _ in 0..TASKS {
                 let (tx, rx) = llam::channel::bounded(3).unwrap();
                 for _ in 0..3 {
                     tx.send(seen.token()).unwrap();
                 }
                 let extra = seen.token();
-                told.spawn(seen.token(), move || {
+                tasks.push(told.spawn(seen.token(), move || {
                     let _open = rx;
                     assert!(tx.send(extra).is_err(), "stopped");
-                });
+                }));
             }
-            told.await_all(TASKS);
+            await_parked(tasks);
         })
         .unwrap();
     std::thread::scope(|scope| {
@@ -171,6 +185,7 @@ fn e7_many_parked_tasks_with_buffered_values_end_once() {
         running.join().unwrap().unwrap();
     });
     runtime.destroy();
+    assert_eq!(parking.check(), TASKS);
     assert_eq!(drops.count(), TASKS * 5, "each exactly once");
 }
 
@@ -183,8 +198,7 @@ fn e7_a_run_ends_after_the_last_wake_not_before() {
     let (_turn, _watchdog) = alone();
     for _ in 0..100 {
         let ended = Arc::new(AtomicUsize::new(0));
-        let (told, mut pace) = (Arc::clone(&ended), random.clone());
-        random.below(2);
+        let (told, mut pace) = (Arc::clone(&ended), Random::new(random.below(u64::MAX)));
         llam::run(move || {
             for _ in 0..20 {
                 let (tx, rx) = llam::channel::bounded(1)?;

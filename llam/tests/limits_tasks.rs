@@ -32,11 +32,12 @@ fn child_sleepers() {
     llam::run(|| {
         let before = resident_bytes();
         let asleep = Arc::new(AtomicUsize::new(0));
+        let awake = Arc::new(AtomicUsize::new(0));
         let scope = llam::CancelScope::new()?;
         let began = Instant::now();
         let mut batch = llam::TaskBatch::with_capacity(TASKS);
         for number in 0..TASKS {
-            let asleep = Arc::clone(&asleep);
+            let (asleep, awake) = (Arc::clone(&asleep), Arc::clone(&awake));
             let options = SpawnOptions::new().cancel(scope.token());
             batch.spawn_with(options, move || {
                 asleep.fetch_add(1, Ordering::Relaxed);
@@ -46,7 +47,9 @@ fn child_sleepers() {
                 } else {
                     3_600_000
                 };
-                llam::time::sleep(Duration::from_millis(wake)).is_ok()
+                let slept = llam::time::sleep(Duration::from_millis(wake)).is_ok();
+                awake.fetch_add(1, Ordering::Relaxed);
+                slept
             })?;
         }
         while asleep.load(Ordering::Relaxed) < TASKS {
@@ -56,7 +59,10 @@ fn child_sleepers() {
         println!("| {TASKS} asleep after {:?}", began.elapsed());
         let each = print_cost("sleeping tasks", TASKS, before);
         assert!(each < 24 * 1024, "more than a few pages each: {each}");
-        llam::time::sleep(Duration::from_millis(1600))?;
+        while awake.load(Ordering::Relaxed) < TASKS / 2 {
+            assert!(began.elapsed() < LIMIT, "half of the crowd does not wake");
+            llam::time::sleep(Duration::from_millis(5))?;
+        }
         scope.cancel()?;
         let ended: Vec<bool> = batch.join()?;
         let slept = ended.iter().filter(|slept| **slept).count();

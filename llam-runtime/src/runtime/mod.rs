@@ -443,15 +443,30 @@ impl Runtime {
     /// lifecycle lock, or is one of its tasks.
     pub(crate) fn request_stop(&self) {
         if !self.stopping.swap(true, Ordering::AcqRel) {
-            self.make_workers_look();
+            self.cancel_parked();
         }
+    }
+
+    /// Cancels every wait that may be cancelled. All are claimed before the first of their
+    /// tasks can run, so that none is woken by what another does when it learns of the stop.
+    /// A task that is just parking is found by its own worker, which looks afterwards.
+    fn cancel_parked(&self) {
+        fence(Ordering::SeqCst);
+        let claimed: Vec<_> = TASKS
+            .iter()
+            .filter(|task| task.belongs_to(self) && task.wait.claim_cancelled())
+            .collect();
+        for task in claimed {
+            crate::worker::make_runnable(task);
+        }
+        self.make_workers_look();
     }
 
     /// Declares the run failed and cancels every wait (`abi.md` 5.1.6).
     fn fail(&self, error: i32) {
         self.fatal.store(error, Ordering::Release);
         self.stopping.store(true, Ordering::Release);
-        self.make_workers_look();
+        self.cancel_parked();
     }
 
     /// Makes every worker obey control requests soon.
