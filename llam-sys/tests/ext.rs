@@ -143,7 +143,7 @@ fn a_named_runtime_is_stopped_from_a_host_thread() {
 #[test]
 fn outside_a_task_there_is_no_park_deadline() {
     let _live = live();
-    assert!(ext::HAS_PARK_DEADLINE);
+    const { assert!(ext::HAS_PARK_DEADLINE) };
     assert_eq!(ext::set_park_deadline(1), u64::MAX);
     assert_eq!(ext::set_park_deadline(2), u64::MAX);
     ok!(unsafe { llam_sleep_ns(MS) });
@@ -262,10 +262,10 @@ fn the_backend_has_a_name() {
     let _live = live();
     let backend = ext::io_backend();
     assert!(["uring", "epoll"].contains(&backend), "{backend}");
-    if let Ok(forced) = std::env::var("LLAM_IO_BACKEND") {
-        if forced == "epoll" {
-            assert_eq!(backend, "epoll");
-        }
+    if let Ok(forced) = std::env::var("LLAM_IO_BACKEND")
+        && forced == "epoll"
+    {
+        assert_eq!(backend, "epoll");
     }
     assert_eq!(ext::prefers_blocking_sockets(), backend == "uring");
 }
