@@ -73,7 +73,8 @@ fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<Vec<JoinHa
     let (held, wanted) = (Arc::clone(&lock), lock);
     let pair = Arc::new((llam::sync::Mutex::new(())?, llam::sync::Condvar::new()?));
     let sleeper = || cancelled(llam::time::sleep(Duration::from_secs(3600)));
-    let (unsent, silent) = (drops.token(), empty.clone());
+    let (open, silent) = llam::channel::bounded::<DropToken>(1)?;
+    let unsent = drops.token();
     let waits: Vec<Wait> = vec![
         Box::new(sleeper),
         Box::new(move || {
@@ -85,7 +86,10 @@ fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<Vec<JoinHa
             let error = full.send(unsent).unwrap_err();
             drop(error.into_value());
         }),
-        Box::new(move || cancelled(silent.recv_timeout(Duration::from_secs(3600)))),
+        Box::new(move || {
+            let _open = open;
+            cancelled(silent.recv_timeout(Duration::from_secs(3600)));
+        }),
         Box::new(move || {
             let _open = other;
             let error = (&one).read(&mut [0]).unwrap_err();
@@ -100,7 +104,10 @@ fn park_one_of_each(parking: &Parking, drops: &Drops) -> llam::Result<Vec<JoinHa
             cancelled(llam::time::sleep(Duration::from_secs(3600)));
         }),
         Box::new(move || {
-            until("the other one has the lock", || wanted.try_lock().is_err());
+            // Not parked before it waits for the lock.
+            while wanted.try_lock().is_ok() {
+                llam::task::yield_now();
+            }
             cancelled(wanted.lock().map(drop));
         }),
         Box::new(move || {
