@@ -26,6 +26,9 @@ pub struct SpawnMeta<'a> {
     pub name: Option<&'a str>,
     /// The place in the program that asked for the task.
     pub site: Option<&'static Location<'static>>,
+    /// Called with the task's argument, on the thread that shuts the runtime down, when the
+    /// task is dropped without having run. It must not unwind.
+    pub abandon: Option<Entry>,
     /// Keep the task on the spawning worker even before its start. Without it the flag
     /// `LLAM_SPAWN_F_PINNED` binds the task to the worker that starts it.
     pub stay: bool,
@@ -49,6 +52,7 @@ pub unsafe fn spawn(
     let request = SpawnRequest {
         name: meta.name,
         site: meta.site,
+        abandon: meta.abandon,
         movable_when_fresh: !meta.stay,
         // SAFETY: by the caller's promise.
         ..unsafe { SpawnRequest::read(entry, arg, opts.cast(), opts_size) }

@@ -154,6 +154,8 @@ pub(crate) struct Task {
     leave: Cell<*const Leave>,
     /// Fixed.
     entry: Cell<Option<Entry>>,
+    /// Called with `arg` instead of the entry when the task is dropped without having run.
+    abandon: Cell<Option<Entry>>,
     arg: Cell<*mut c_void>,
     runtime: AtomicPtr<Runtime>,
     token: Cell<Option<&'static Token>>,
@@ -229,6 +231,7 @@ impl Object for Task {
 pub(crate) struct Blueprint {
     pub(crate) entry: Entry,
     pub(crate) arg: *mut c_void,
+    pub(crate) abandon: Option<Entry>,
     pub(crate) class: u8,
     pub(crate) stack_class: StackClass,
     pub(crate) flags: u32,
@@ -246,6 +249,7 @@ impl Task {
         self.worker.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.entry.set(Some(plan.entry));
         self.arg.set(plan.arg);
+        self.abandon.set(plan.abandon);
         self.runtime
             .store(std::ptr::from_ref(runtime).cast_mut(), Ordering::Relaxed);
         self.token.set(plan.token);
@@ -415,6 +419,11 @@ impl Task {
             self.entry.get().expect("an initialised task"),
             self.arg.get(),
         )
+    }
+
+    /// What to call, and with what, for a task that never runs.
+    pub(crate) fn abandonment(&self) -> Option<(Entry, *mut c_void)> {
+        Some((self.abandon.get()?, self.arg.get()))
     }
 
     #[inline]

@@ -29,6 +29,7 @@ fn spawn_named(name: Option<&str>, f: impl FnOnce() + Send + 'static) -> Task {
     let meta = SpawnMeta {
         name,
         site: Some(Location::caller()),
+        abandon: None,
         stay: false,
     };
     let task = unsafe {

@@ -228,3 +228,28 @@ fn e7_a_run_ends_after_the_last_wake_not_before() {
         assert_eq!(ended.load(Ordering::SeqCst), 20, "every woken task has run");
     }
 }
+
+// Broken: without the call of `abandon` in `Runtime::shut_down` nothing was dropped.
+#[test]
+fn e7_tasks_that_never_ran_drop_what_they_captured() {
+    const TASKS: usize = 300;
+    let (_turn, _watchdog) = alone();
+    let drops = Drops::default();
+    let runtime = Runtime::init().unwrap();
+    let mut handles = Vec::new();
+    for number in 0..TASKS {
+        let token = drops.token();
+        let task = llam::spawn(move || drop(token));
+        // Detached or not makes no difference.
+        if number % 2 == 0 {
+            handles.push(task);
+        }
+    }
+    runtime.shutdown();
+    assert_eq!(drops.count(), TASKS / 2, "what nobody has a handle of");
+    for task in handles {
+        let error = llam::Error::from(task.join().unwrap_err());
+        assert_eq!(error.errno(), libc::EINVAL, "{error}");
+    }
+    assert_eq!(drops.count(), TASKS, "each exactly once");
+}

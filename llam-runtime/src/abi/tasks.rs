@@ -20,6 +20,8 @@ use crate::worker;
 pub(crate) struct SpawnRequest<'a> {
     pub(crate) entry: Option<Entry>,
     pub(crate) arg: *mut c_void,
+    /// Called with `arg` when the task is dropped without having run.
+    pub(crate) abandon: Option<Entry>,
     /// What the options say; `EINVAL` for options of size 0.
     pub(crate) opts: Result<SpawnOpts>,
     pub(crate) name: Option<&'a str>,
@@ -41,6 +43,7 @@ impl SpawnRequest<'_> {
         Self {
             entry,
             arg,
+            abandon: None,
             // SAFETY: by the caller's promise.
             opts: unsafe { read_spawn(opts, size) },
             name: None,
@@ -71,6 +74,7 @@ fn spawn(
     let plan = Blueprint {
         entry,
         arg: request.arg,
+        abandon: request.abandon,
         class: if urgent { 0 } else { opts.task_class as u8 },
         stack_class,
         flags: opts.flags,

@@ -14,6 +14,7 @@ pub(crate) mod registry;
 pub(crate) mod spawn;
 pub(crate) mod stats;
 
+use core::ffi::c_void;
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{
@@ -28,7 +29,7 @@ use crate::errno::Result;
 use crate::names;
 use crate::slab::Slab;
 use crate::stack::{self, overflow::Handlers};
-use crate::task::{TASKS, Task, flag};
+use crate::task::{Entry, TASKS, Task, flag};
 use crate::worker::Worker;
 use options::{Options, RawOptions};
 
@@ -351,38 +352,48 @@ impl Runtime {
         lifecycle.phase = Phase::Changing;
         let handlers = lifecycle.handlers.take();
         drop(lifecycle);
-        self.tear_down();
+        let abandoned = self.tear_down();
         drop(handlers);
         self.lifecycle.lock().phase = Phase::NotLive;
         self.phase_changed.notify_all();
+        for (abandon, argument) in abandoned {
+            // SAFETY: the spawner promised that this may be called once, instead of the
+            // entry, which was never called.
+            unsafe { abandon(argument) };
+        }
     }
 
-    fn tear_down(&'static self) {
+    /// Takes everything apart. Returns what is to be called for tasks that never ran.
+    fn tear_down(&'static self) -> Vec<(Entry, *mut c_void)> {
+        let mut abandoned = Vec::new();
         self.injector.lock().clear();
         self.injected.store(0, Ordering::Relaxed);
         // SAFETY: the phase is `Changing`: this thread is the only one here.
         let workers = unsafe { std::mem::take(&mut *self.workers.get()) };
         for task in TASKS.iter() {
             if task.is_live() && task.belongs_to(self) {
-                self.reclaim_at_shutdown(task);
+                abandoned.extend(self.reclaim_at_shutdown(task));
             }
         }
         workers.into_iter().for_each(Worker::release);
         let spares = std::mem::take(&mut *self.spares.lock());
         spares.into_iter().for_each(Worker::release);
+        abandoned
     }
 
     /// A task that was never joined is gone at shutdown: joiners that still wait get
     /// `EINVAL` from the dead handle.
-    fn reclaim_at_shutdown(&'static self, task: &'static Task) {
+    fn reclaim_at_shutdown(&'static self, task: &'static Task) -> Option<(Entry, *mut c_void)> {
         let mut ending = task.ending.lock();
         // A host thread may have joined or detached it since the caller looked: then the
         // slot is dead, or somebody else's already.
         if !task.is_live() || !task.belongs_to(self) {
-            return;
+            return None;
         }
+        let mut abandoned = None;
         if !ending.ended {
             stack::unreserve();
+            abandoned = task.abandonment();
         }
         ending.ended = true;
         Slab::kill(task);
@@ -393,6 +404,7 @@ impl Runtime {
         drop(ending);
         self.release_references(task);
         TASKS.give_back([task]);
+        abandoned
     }
 
     /// Frees an ended task whose handle was consumed: its slot is dead already.

@@ -25,6 +25,8 @@ pub struct SpawnMeta<'a> {
     pub name: Option<&'a str>,
     /// The place of the spawn call.
     pub site: Option<&'static Location<'static>>,
+    /// Ignored: an engine with the C ABI alone forgets the argument of a task that never ran.
+    pub abandon: llam_task_fn,
     /// Keep the task on the spawning worker even before its start.
     pub stay: bool,
 }

@@ -139,6 +139,20 @@ where
     state::end();
 }
 
+/// Called for a task that its runtime drops without having run it: drops the closure, unless
+/// the handle still holds the packet.
+///
+/// # Safety
+///
+/// As [`enter`], which is not called then.
+unsafe extern "C" fn abandon<F, T>(argument: *mut c_void) {
+    // SAFETY: the spawner gave this reference to the task, which never ran.
+    let packet = unsafe { Arc::from_raw(argument.cast_const().cast::<Packet<F, T>>()) };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(packet))) {
+        mem::forget(payload);
+    }
+}
+
 /// Where a task is spawned.
 pub(crate) struct Target {
     pub(crate) runtime: *mut sys::llam_runtime_t,
@@ -185,6 +199,7 @@ where
     let meta = SpawnMeta {
         name: packet.name.as_deref(),
         site: Some(Location::caller()),
+        abandon: Some(abandon::<F, T>),
         stay: false,
     };
     // SAFETY: `enter` gets the reference it asks for; what it borrows lives long enough by this
