@@ -11,6 +11,9 @@
 
 use core::ffi::c_void;
 
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::errno::Result;
 use crate::slab::{Slab, Slot};
 
 const INDEX_BITS: u32 = 26;
@@ -40,6 +43,12 @@ pub(crate) trait Object: Slot + Sized {
     fn slab() -> &'static Slab<Self>;
 }
 
+/// An object whose state stands behind one lock.
+pub(crate) trait Guarded: Object {
+    type State: 'static;
+    fn state(&self) -> &Mutex<Self::State>;
+}
+
 /// The handle of a live object.
 #[inline]
 pub(crate) fn of<T: Object>(object: &T) -> *mut c_void {
@@ -66,6 +75,20 @@ impl<T: Slot> Checked<T> {
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         self.slot.head().generation() & GENERATION_MASK == self.generation
+    }
+}
+
+impl<T: Guarded> Checked<T> {
+    /// Locks the object's state and checks once more: `EINVAL` when it was destroyed since
+    /// the handle was checked. While the lock is held it stays.
+    #[inline]
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'static, T::State>> {
+        let state = self.slot.state().lock();
+        if self.is_current() {
+            Ok(state)
+        } else {
+            Err(libc::EINVAL)
+        }
     }
 }
 

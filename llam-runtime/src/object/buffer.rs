@@ -21,7 +21,7 @@ pub(crate) struct Buffer {
     state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     data: *mut u8,
     size: usize,
     capacity: usize,

@@ -6,15 +6,15 @@
 
 use core::ffi::c_void;
 use std::alloc::{Layout, alloc, dealloc};
-use std::cell::Cell;
 use std::ptr;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
+use super::Owner;
 use super::managed;
 use super::waitlist::{Outcome, WaitList, WaitNode};
 use crate::errno::Result;
-use crate::handle::{self, Checked, Kind, Object};
+use crate::handle::{self, Checked, Guarded, Kind, Object};
 use crate::runtime::registry::{self, Standing};
 use crate::slab::{Slab, Slot, SlotHead};
 use crate::task::{Task, WaitKind};
@@ -26,11 +26,11 @@ type Word = *mut c_void;
 #[repr(C)]
 pub(crate) struct Channel {
     head: SlotHead,
-    owner: Cell<u32>,
+    owner: Owner,
     pub(super) state: Mutex<State>,
 }
 
-pub(super) struct State {
+pub(crate) struct State {
     buffer: *mut Word,
     capacity: usize,
     first: usize,
@@ -44,8 +44,6 @@ pub(super) struct State {
 
 // SAFETY: the buffer belongs to the channel; payloads are opaque words.
 unsafe impl Send for State {}
-// SAFETY: `owner` is written before the handle is given out.
-unsafe impl Sync for Channel {}
 // SAFETY: zero is an unlocked lock, null, 0, false, empty lists.
 unsafe impl Slot for Channel {
     fn head(&self) -> &SlotHead {
@@ -169,14 +167,10 @@ impl State {
     }
 }
 
-/// Locks the object behind a checked handle and checks once more.
-#[inline]
-pub(super) fn lock_state(checked: &Checked<Channel>) -> Result<MutexGuard<'static, State>> {
-    let state = checked.slot.state.lock();
-    if checked.is_current() {
-        Ok(state)
-    } else {
-        Err(libc::EINVAL)
+impl Guarded for Channel {
+    type State = State;
+    fn state(&self) -> &Mutex<State> {
+        &self.state
     }
 }
 
@@ -213,7 +207,7 @@ pub(crate) fn create(capacity: usize) -> Result<*mut c_void> {
 pub(crate) fn destroy(channel: *mut c_void) -> Result<()> {
     let (checked, owner) = find(channel)?;
     registry::cleanup_standing(owner)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     let waiting = !state.receivers.is_empty() || !state.senders.is_empty();
     if state.len > 0 || waiting || state.leaving > 0 {
         return Err(libc::EBUSY);
@@ -232,7 +226,7 @@ pub(crate) fn send_until(channel: *mut c_void, value: Word, deadline_ns: u64) ->
     let (checked, owner) = find(channel)?;
     let (worker, task) = managed(owner)?;
     worker::budget_point(worker, task);
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     match state.try_send(value) {
         (Attempt::Done(()), woken) => {
             drop(state);
@@ -266,7 +260,7 @@ pub(crate) fn recv_until(channel: *mut c_void, deadline_ns: u64) -> Result<Word>
     let (checked, owner) = find(channel)?;
     let (worker, task) = managed(owner)?;
     worker::budget_point(worker, task);
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     match state.try_recv() {
         (Attempt::Done(value), woken) => {
             drop(state);
@@ -322,7 +316,7 @@ pub(crate) fn try_send(channel: *mut c_void, value: Word) -> Result<()> {
     let (checked, owner) = find(channel)?;
     let standing = registry::standing(owner)?;
     host_may_wake(standing, libc::ENOTSUP)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     let (attempt, woken) = state.try_send(value);
     drop(state);
     if let Some(receiver) = woken {
@@ -338,7 +332,7 @@ pub(crate) fn try_send(channel: *mut c_void, value: Word) -> Result<()> {
 pub(crate) fn try_recv(channel: *mut c_void) -> Result<Word> {
     let (checked, owner) = find(channel)?;
     registry::cleanup_standing(owner)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     let (attempt, woken) = state.try_recv();
     drop(state);
     if let Some(sender) = woken {
@@ -358,7 +352,7 @@ pub(crate) fn try_recv(channel: *mut c_void) -> Result<Word> {
 pub(crate) fn close(channel: *mut c_void) -> Result<()> {
     let (checked, owner) = find(channel)?;
     registry::cleanup_standing(owner)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     state.closed = true;
     loop {
         // SAFETY: under the lock.

@@ -1,16 +1,16 @@
 //! Condition variables (`abi.md` 4.11, 5.8).
 
 use core::ffi::c_void;
-use std::cell::Cell;
 use std::ptr;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
+use super::Owner;
 use super::mutex;
 use super::waitlist::{Outcome, WaitList, WaitNode};
 use super::{live_owner, managed};
 use crate::errno::Result;
-use crate::handle::{self, Checked, Kind, Object};
+use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry;
 use crate::slab::{Slab, Slot, SlotHead};
 use crate::task::WaitKind;
@@ -20,18 +20,15 @@ use crate::worker;
 #[repr(C)]
 pub(crate) struct Cond {
     head: SlotHead,
-    owner: Cell<u32>,
+    owner: Owner,
     state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     waiters: WaitList,
     /// Wait calls that have not returned, signalled or not.
     inside: u32,
 }
-
-// SAFETY: `owner` is written before the handle is given out.
-unsafe impl Sync for Cond {}
 // SAFETY: zero is an unlocked lock, an empty list, 0.
 unsafe impl Slot for Cond {
     fn head(&self) -> &SlotHead {
@@ -48,12 +45,10 @@ impl Object for Cond {
     }
 }
 
-fn lock_state(checked: &Checked<Cond>) -> Result<MutexGuard<'static, State>> {
-    let state = checked.slot.state.lock();
-    if checked.is_current() {
-        Ok(state)
-    } else {
-        Err(libc::EINVAL)
+impl Guarded for Cond {
+    type State = State;
+    fn state(&self) -> &Mutex<State> {
+        &self.state
     }
 }
 
@@ -66,7 +61,7 @@ pub(crate) fn create() -> Result<*mut c_void> {
 pub(crate) fn destroy(cond: *mut c_void) -> Result<()> {
     let checked = handle::check::<Cond>(cond).ok_or(libc::EINVAL)?;
     registry::cleanup_standing(checked.slot.owner.get())?;
-    let state = lock_state(&checked)?;
+    let state = checked.lock()?;
     if state.inside > 0 {
         return Err(libc::EBUSY);
     }
@@ -83,7 +78,7 @@ pub(crate) fn wait_until(cond: *mut c_void, mutex: *mut c_void, deadline_ns: u64
     managed(mutex_owner)?;
     let lent = mutex::held_by(mutex, task)?;
     worker::precheck(task, deadline_ns)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     let armed = task.wait.arm(true);
     let node = WaitNode::new(task, armed, ptr::null_mut());
     // SAFETY: under the lock; the node is unlinked before this frame ends.
@@ -109,7 +104,7 @@ pub(crate) fn wait_until(cond: *mut c_void, mutex: *mut c_void, deadline_ns: u64
 pub(crate) fn signal(cond: *mut c_void, all: bool) -> Result<()> {
     let checked = handle::check::<Cond>(cond).ok_or(libc::EINVAL)?;
     live_owner(checked.slot.owner.get(), libc::ENOTSUP)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     // SAFETY: under the lock.
     while let Some(node) = unsafe { state.waiters.claim_first() } {
         let task = node.task;

@@ -1,15 +1,16 @@
 //! Task groups (`abi.md` 4.4, 5.9): a list of children and a token of its own.
 
 use core::ffi::c_void;
-use std::cell::Cell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
+use super::Owner;
 use super::join::{self, Mode};
 use super::{live_owner, token};
 use crate::errno::Result;
-use crate::handle::{self, Checked, Kind, Object};
+use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::{Runtime, registry};
 use crate::slab::{Slab, Slot, SlotHead};
 use crate::task::Task;
@@ -18,12 +19,12 @@ use crate::worker;
 #[repr(C)]
 pub(crate) struct Group {
     head: SlotHead,
-    owner: Cell<u32>,
-    token: Cell<*mut c_void>,
+    owner: Owner,
+    token: AtomicPtr<c_void>,
     state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     /// Handles of unjoined children in spawn order; `None` until the first. Boxed so that
     /// all-zero bytes are a value.
     #[expect(
@@ -35,9 +36,6 @@ struct State {
     /// Spawn and cancel calls in progress.
     calls: u32,
 }
-
-// SAFETY: `owner` and `token` are written before the handle is given out.
-unsafe impl Sync for Group {}
 // SAFETY: zero is an unlocked lock, `None` (a null box), false, 0.
 unsafe impl Slot for Group {
     fn head(&self) -> &SlotHead {
@@ -73,12 +71,10 @@ impl State {
     }
 }
 
-fn lock_state(checked: &Checked<Group>) -> Result<MutexGuard<'static, State>> {
-    let state = checked.slot.state.lock();
-    if checked.is_current() {
-        Ok(state)
-    } else {
-        Err(libc::EINVAL)
+impl Guarded for Group {
+    type State = State;
+    fn state(&self) -> &Mutex<State> {
+        &self.state
     }
 }
 
@@ -90,19 +86,19 @@ pub(crate) fn create() -> Result<*mut c_void> {
         return Err(libc::ENOMEM);
     };
     group.owner.set(owner);
-    group.token.set(token);
+    group.token.store(token, Ordering::Relaxed);
     Ok(handle::of(group))
 }
 
 pub(crate) fn destroy(group: *mut c_void) -> Result<()> {
     let checked = handle::check::<Group>(group).ok_or(libc::EINVAL)?;
     registry::cleanup_standing(checked.slot.owner.get())?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     state.drop_dead_children();
     if state.joining || state.calls > 0 || !state.is_empty() {
         return Err(libc::EBUSY);
     }
-    token::destroy(checked.slot.token.get())?;
+    token::destroy(checked.slot.token.load(Ordering::Relaxed))?;
     state.children = None;
     Slab::kill(checked.slot);
     drop(state);
@@ -124,14 +120,14 @@ pub(crate) fn begin_spawn(group: *mut c_void) -> Result<Joining> {
     let owner = checked.slot.owner.get();
     live_owner(owner, libc::EINVAL)?;
     let runtime = registry::runtime_of(owner).ok_or(libc::EXDEV)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     if state.joining {
         return Err(libc::EBUSY);
     }
     state.calls += 1;
     Ok(Joining {
         group: checked.slot,
-        token: checked.slot.token.get(),
+        token: checked.slot.token.load(Ordering::Relaxed),
         runtime,
     })
 }
@@ -152,8 +148,8 @@ impl Drop for Joining {
 pub(crate) fn cancel(group: *mut c_void) -> Result<()> {
     let checked = handle::check::<Group>(group).ok_or(libc::EINVAL)?;
     registry::standing(checked.slot.owner.get())?;
-    drop(lock_state(&checked)?);
-    token::cancel(checked.slot.token.get())
+    drop(checked.lock()?);
+    token::cancel(checked.slot.token.load(Ordering::Relaxed))
 }
 
 pub(crate) fn join_until(group: *mut c_void, deadline_ns: u64) -> Result<()> {
@@ -161,7 +157,7 @@ pub(crate) fn join_until(group: *mut c_void, deadline_ns: u64) -> Result<()> {
     let owner = checked.slot.owner.get();
     registry::standing(owner)?;
     {
-        let mut state = lock_state(&checked)?;
+        let mut state = checked.lock()?;
         if state.joining || state.calls > 0 {
             return Err(libc::EBUSY);
         }

@@ -17,10 +17,28 @@ pub(crate) mod timer;
 pub(crate) mod token;
 pub(crate) mod waitlist;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::errno::Result;
 use crate::runtime::registry::{self, Standing};
 use crate::task::Task;
 use crate::worker::{self, Worker};
+
+/// The runtime that an object belongs to, by number. Atomic because a stale handle may read
+/// it while the slot becomes another object; what it reads then is not used.
+#[derive(Debug)]
+pub(crate) struct Owner(AtomicU32);
+
+impl Owner {
+    #[inline]
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, owner: u32) {
+        self.0.store(owner, Ordering::Relaxed);
+    }
+}
 
 /// Rules R3 and R2 for an operation that only tasks may do.
 #[inline]

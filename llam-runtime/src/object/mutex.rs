@@ -1,15 +1,15 @@
 //! Mutexes (`abi.md` 4.10, 5.8): owned by tasks, handed to the longest waiter.
 
 use core::ffi::c_void;
-use std::cell::Cell;
 use std::ptr;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::Owner;
 use super::managed;
 use super::waitlist::{Outcome, WaitList, WaitNode};
 use crate::errno::Result;
-use crate::handle::{self, Checked, Kind, Object};
+use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry;
 use crate::slab::{Slab, Slot, SlotHead};
 use crate::task::{Task, WaitKind};
@@ -19,11 +19,11 @@ use crate::worker::{self, Worker};
 #[repr(C)]
 pub(crate) struct TaskMutex {
     head: SlotHead,
-    owner: Cell<u32>,
+    owner: Owner,
     state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     /// The task that holds the mutex, null when it is free.
     holder: *const Task,
     waiters: WaitList,
@@ -33,8 +33,6 @@ struct State {
 
 // SAFETY: pointers to task slots, which are shared and never unmapped.
 unsafe impl Send for State {}
-// SAFETY: `owner` is written before the handle is given out.
-unsafe impl Sync for TaskMutex {}
 // SAFETY: zero is an unlocked lock, null, an empty list, 0.
 unsafe impl Slot for TaskMutex {
     fn head(&self) -> &SlotHead {
@@ -51,13 +49,10 @@ impl Object for TaskMutex {
     }
 }
 
-/// Locks the object behind a checked handle and checks once more.
-fn lock_state(checked: &Checked<TaskMutex>) -> Result<MutexGuard<'static, State>> {
-    let state = checked.slot.state.lock();
-    if checked.is_current() {
-        Ok(state)
-    } else {
-        Err(libc::EINVAL)
+impl Guarded for TaskMutex {
+    type State = State;
+    fn state(&self) -> &Mutex<State> {
+        &self.state
     }
 }
 
@@ -70,7 +65,7 @@ pub(crate) fn create() -> Result<*mut c_void> {
 pub(crate) fn destroy(mutex: *mut c_void) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     registry::cleanup_standing(checked.slot.owner.get())?;
-    let state = lock_state(&checked)?;
+    let state = checked.lock()?;
     if !state.holder.is_null() || !state.waiters.is_empty() || state.cond_waits > 0 {
         return Err(libc::EBUSY);
     }
@@ -84,7 +79,7 @@ pub(crate) fn lock_until(mutex: *mut c_void, deadline_ns: u64) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     let (worker, task) = managed(checked.slot.owner.get())?;
     worker::budget_point(worker, task);
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     if state.holder.is_null() {
         state.holder = task;
         return Ok(());
@@ -120,7 +115,7 @@ fn finish_wait(mutex: &TaskMutex, node: &WaitNode, reason: Reason) -> Result<()>
 pub(crate) fn try_lock(mutex: *mut c_void) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     let (_, task) = managed(checked.slot.owner.get())?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     if !state.holder.is_null() {
         return Err(libc::EBUSY);
     }
@@ -131,7 +126,7 @@ pub(crate) fn try_lock(mutex: *mut c_void) -> Result<()> {
 pub(crate) fn unlock(mutex: *mut c_void) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     let (_, task) = managed(checked.slot.owner.get())?;
-    let state = lock_state(&checked)?;
+    let state = checked.lock()?;
     if !ptr::eq(state.holder, task) {
         return Err(libc::EPERM);
     }
@@ -160,7 +155,7 @@ pub(super) struct Lent(&'static TaskMutex);
 /// Checks the mutex of a condition wait: `EINVAL`, `EXDEV`, `EPERM`.
 pub(super) fn held_by(mutex: *mut c_void, task: &Task) -> Result<Lent> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
-    let state = lock_state(&checked)?;
+    let state = checked.lock()?;
     if !ptr::eq(state.holder, task) {
         return Err(libc::EPERM);
     }

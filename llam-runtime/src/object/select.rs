@@ -84,7 +84,7 @@ fn validate(arm: &SelectOp, worker: &Worker) -> Result<()> {
 /// Performs an arm if it is ready.
 fn attempt(arm: &mut SelectOp) -> Result<bool> {
     let (checked, _) = channel::find(arm.channel)?;
-    let mut state = channel::lock_state(&checked)?;
+    let mut state = checked.lock()?;
     let (outcome, value, woken) = try_arm(arm, &mut state);
     drop(state);
     if let Some(task) = woken {
@@ -197,7 +197,7 @@ fn link_all<'a>(
         let arm = &linked.arms[index];
         let sends = arm.kind == SEND;
         let locked = channel::find(arm.channel)
-            .and_then(|(checked, _): (Checked<Channel>, u32)| channel::lock_state(&checked));
+            .and_then(|(checked, _): (Checked<Channel>, u32)| checked.lock());
         let mut state = match locked {
             Ok(state) => state,
             // Destroyed since it was checked. If no other arm has been performed

@@ -44,18 +44,18 @@ pub(crate) use elsewhere::{apply_mask, block_all, create, destroy, wait_until};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::cell::Cell;
+
     use std::mem::MaybeUninit;
     use std::ptr;
 
-    use parking_lot::{Mutex, MutexGuard};
+    use parking_lot::Mutex;
 
     use super::{Event, MAX_SIGNALS, Result, c_void};
     use crate::clock::{NEVER, now_ns};
     use crate::errno;
-    use crate::handle::{self, Checked, Kind, Object};
+    use crate::handle::{self, Guarded, Kind, Object};
     use crate::io;
-    use crate::object::live_owner;
+    use crate::object::{Owner, live_owner};
     use crate::runtime::registry;
     use crate::slab::{Slab, Slot, SlotHead};
     use crate::worker;
@@ -63,20 +63,17 @@ mod linux {
     #[repr(C)]
     pub(crate) struct SignalSet {
         head: SlotHead,
-        owner: Cell<u32>,
+        owner: Owner,
         state: Mutex<State>,
     }
 
-    struct State {
+    pub(crate) struct State {
         descriptor: i32,
         /// Bit n - 1 for signal n.
         signals: u64,
         sequence: u64,
         inside: u32,
     }
-
-    // SAFETY: `owner` is written before the handle is given out.
-    unsafe impl Sync for SignalSet {}
     // SAFETY: zero is an unlocked lock and zeros.
     unsafe impl Slot for SignalSet {
         fn head(&self) -> &SlotHead {
@@ -98,12 +95,10 @@ mod linux {
         }
     }
 
-    fn lock_state(checked: &Checked<SignalSet>) -> Result<MutexGuard<'static, State>> {
-        let state = checked.slot.state.lock();
-        if checked.is_current() {
-            Ok(state)
-        } else {
-            Err(libc::EINVAL)
+    impl Guarded for SignalSet {
+        type State = State;
+        fn state(&self) -> &Mutex<State> {
+            &self.state
         }
     }
 
@@ -206,7 +201,7 @@ mod linux {
     pub(crate) fn destroy(set: *mut c_void) -> Result<()> {
         let checked = handle::check::<SignalSet>(set).ok_or(libc::EINVAL)?;
         registry::cleanup_standing(checked.slot.owner.get())?;
-        let state = lock_state(&checked)?;
+        let state = checked.lock()?;
         if state.inside > 0 {
             return Err(libc::EBUSY);
         }
@@ -223,7 +218,7 @@ mod linux {
     pub(crate) fn wait_until(set: *mut c_void, deadline_ns: u64) -> Result<Event> {
         let checked = handle::check::<SignalSet>(set).ok_or(libc::EINVAL)?;
         live_owner(checked.slot.owner.get(), libc::EINVAL)?;
-        let mut state = lock_state(&checked)?;
+        let mut state = checked.lock()?;
         if deadline_ns != NEVER && now_ns() >= deadline_ns {
             return Err(libc::ETIMEDOUT);
         }

@@ -1,14 +1,14 @@
 //! Interval timers (`abi.md` 4.5): ticks are counted, not queued.
 
 use core::ffi::c_void;
-use std::cell::Cell;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::Owner;
 use super::live_owner;
 use crate::clock::{NEVER, now_ns};
 use crate::errno::Result;
-use crate::handle::{self, Checked, Kind, Object};
+use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry;
 use crate::slab::{Slab, Slot, SlotHead};
 use crate::task::WaitKind;
@@ -19,11 +19,11 @@ use crate::worker;
 #[repr(C)]
 pub(crate) struct Timer {
     head: SlotHead,
-    owner: Cell<u32>,
+    owner: Owner,
     state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     /// When the next tick is due.
     next_ns: u64,
     interval_ns: u64,
@@ -40,8 +40,6 @@ struct State {
 
 // SAFETY: waiters are used under the lock, see `Waiter::wake`.
 unsafe impl Send for State {}
-// SAFETY: `owner` is written before the handle is given out.
-unsafe impl Sync for Timer {}
 // SAFETY: zero is an unlocked lock, 0, false, `None` (a null box).
 unsafe impl Slot for Timer {
     fn head(&self) -> &SlotHead {
@@ -81,12 +79,10 @@ impl State {
     }
 }
 
-fn lock_state(checked: &Checked<Timer>) -> Result<MutexGuard<'static, State>> {
-    let state = checked.slot.state.lock();
-    if checked.is_current() {
-        Ok(state)
-    } else {
-        Err(libc::EINVAL)
+impl Guarded for Timer {
+    type State = State;
+    fn state(&self) -> &Mutex<State> {
+        &self.state
     }
 }
 
@@ -108,7 +104,7 @@ pub(crate) fn create(first_ns: u64, interval_ns: u64) -> Result<*mut c_void> {
 pub(crate) fn destroy(timer: *mut c_void) -> Result<()> {
     let checked = handle::check::<Timer>(timer).ok_or(libc::EINVAL)?;
     registry::cleanup_standing(checked.slot.owner.get())?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     if state.inside > 0 {
         return Err(libc::EBUSY);
     }
@@ -137,7 +133,7 @@ pub(crate) fn cancel(timer: *mut c_void) -> Result<()> {
 fn change(timer: *mut c_void, edit: impl FnOnce(&mut State)) -> Result<()> {
     let checked = handle::check::<Timer>(timer).ok_or(libc::EINVAL)?;
     live_owner(checked.slot.owner.get(), libc::EINVAL)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     edit(&mut state);
     state.wake_all();
     Ok(())
@@ -150,7 +146,7 @@ pub(crate) fn wait_until(timer: *mut c_void, deadline_ns: u64) -> Result<u64> {
     }
     let checked = handle::check::<Timer>(timer).ok_or(libc::EINVAL)?;
     live_owner(checked.slot.owner.get(), libc::EINVAL)?;
-    let mut state = lock_state(&checked)?;
+    let mut state = checked.lock()?;
     state.inside += 1;
     let outcome = loop {
         if state.cancelled {

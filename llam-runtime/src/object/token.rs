@@ -7,12 +7,13 @@
 use core::ffi::c_void;
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
+use super::Owner;
 use crate::errno::Result;
-use crate::handle::{self, Checked, Kind, Object};
+use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry::{self, Standing};
 use crate::slab::{Slab, Slot, SlotHead};
 use crate::task::Task;
@@ -21,12 +22,12 @@ use crate::worker;
 #[repr(C)]
 pub(crate) struct Token {
     head: SlotHead,
-    owner: AtomicU32,
+    owner: Owner,
     cancelled: AtomicBool,
     state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     /// Tasks that refer to the token, linked through `Task::token_links`.
     first: *const Task,
     /// References: tasks, and spawns in progress.
@@ -51,12 +52,10 @@ impl Object for Token {
     }
 }
 
-fn lock_state(checked: &Checked<Token>) -> Result<MutexGuard<'static, State>> {
-    let state = checked.slot.state.lock();
-    if checked.is_current() {
-        Ok(state)
-    } else {
-        Err(libc::EINVAL)
+impl Guarded for Token {
+    type State = State;
+    fn state(&self) -> &Mutex<State> {
+        &self.state
     }
 }
 
@@ -124,10 +123,10 @@ impl Token {
 /// bad handle, `EXDEV` when its owner is not `owner`.
 pub(crate) fn refer(token: *mut c_void, owner: u32) -> Result<&'static Token> {
     let checked = handle::check::<Token>(token).ok_or(libc::EINVAL)?;
-    if checked.slot.owner.load(Ordering::Relaxed) != owner {
+    if checked.slot.owner.get() != owner {
         return Err(libc::EXDEV);
     }
-    let state = lock_state(&checked)?;
+    let state = checked.lock()?;
     state.references.set(state.references.get() + 1);
     Ok(checked.slot)
 }
@@ -138,15 +137,15 @@ pub(crate) fn create() -> Result<*mut c_void> {
 
 pub(crate) fn create_for(owner: u32) -> Result<*mut c_void> {
     let token = TOKENS.allocate().ok_or(libc::ENOMEM)?;
-    token.owner.store(owner, Ordering::Relaxed);
+    token.owner.set(owner);
     token.cancelled.store(false, Ordering::Relaxed);
     Ok(handle::of(token))
 }
 
 pub(crate) fn destroy(token: *mut c_void) -> Result<()> {
     let checked = handle::check::<Token>(token).ok_or(libc::EINVAL)?;
-    registry::cleanup_standing(checked.slot.owner.load(Ordering::Relaxed))?;
-    let state = lock_state(&checked)?;
+    registry::cleanup_standing(checked.slot.owner.get())?;
+    let state = checked.lock()?;
     if state.references.get() > 0 {
         return Err(libc::EBUSY);
     }
@@ -159,15 +158,15 @@ pub(crate) fn destroy(token: *mut c_void) -> Result<()> {
 pub(crate) fn cancel(token: *mut c_void) -> Result<()> {
     let checked = handle::check::<Token>(token).ok_or(libc::EINVAL)?;
     // Cancelling works on the default runtime's tokens in every state (R4).
-    let _: Standing = registry::standing(checked.slot.owner.load(Ordering::Relaxed))?;
-    drop(lock_state(&checked)?);
+    let _: Standing = registry::standing(checked.slot.owner.get())?;
+    drop(checked.lock()?);
     checked.slot.cancel_all();
     Ok(())
 }
 
 pub(crate) fn is_cancelled(token: *const c_void) -> Result<bool> {
     let checked = handle::check::<Token>(token).ok_or(libc::EINVAL)?;
-    registry::standing(checked.slot.owner.load(Ordering::Relaxed))?;
+    registry::standing(checked.slot.owner.get())?;
     let cancelled = checked.slot.is_cancelled();
     if checked.is_current() {
         Ok(cancelled)
