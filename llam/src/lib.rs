@@ -28,7 +28,8 @@
 //! # Terms
 //!
 //! - A *task* is a function with its own stack. It runs on one OS thread from its first instruction to
-//!   its last: thread-locals, guards and values that are not `Send` may live across any wait.
+//!   its last: thread-locals, guards and values that are not `Send` may live across any wait. Only the
+//!   initialiser of a thread-local, and the closure of a scoped one, must not wait (`HAZARDS.md`).
 //! - A task *parks* when it has to wait; others run meanwhile. Every park can be ended by cancelling the
 //!   task ([`CancelToken`]), by stopping its runtime, or by a time limit ([`time::timeout`](fn@time::timeout)): the
 //!   call fails then with `ECANCELED` or `ETIMEDOUT` and has changed nothing.

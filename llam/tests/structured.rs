@@ -442,3 +442,58 @@ fn a_missing_result_is_not_made_up() {
         Ok(())
     });
 }
+
+/// Spawns a child into the scope when it is dropped: a result of this type keeps the scope busy after
+/// its own child has ended.
+struct SpawnsAgain<'scope, 'env> {
+    scope: &'scope llam::Scope<'scope, 'env>,
+    words: &'scope str,
+    late: &'scope AtomicUsize,
+    left: usize,
+}
+
+impl Drop for SpawnsAgain<'_, '_> {
+    fn drop(&mut self) {
+        let (words, late, left) = (self.words, self.late, self.left);
+        if left == 0 {
+            return;
+        }
+        let scope = self.scope;
+        drop(scope.spawn(move || {
+            llam::time::sleep(Duration::from_millis(5)).unwrap();
+            assert_eq!(words, "borrowed from the caller's frame");
+            late.fetch_add(1, Ordering::SeqCst);
+            SpawnsAgain {
+                scope,
+                words,
+                late,
+                left: left - 1,
+            }
+        }));
+    }
+}
+
+// Seen failing while a scope dropped its children's results after it had waited for the last child:
+// the late children read a frame that was gone, and the process died.
+#[test]
+fn a_scope_waits_for_children_spawned_by_destructors_of_results() {
+    run(|| {
+        let words = String::from("borrowed from the caller's frame");
+        let late = AtomicUsize::new(0);
+        llam::scope(|s| {
+            let (words, late) = (&*words, &late);
+            drop(s.spawn(move || SpawnsAgain {
+                scope: s,
+                words,
+                late,
+                left: 3,
+            }));
+        });
+        assert_eq!(
+            late.load(Ordering::SeqCst),
+            3,
+            "all of them before the scope ends"
+        );
+        Ok(())
+    });
+}

@@ -336,8 +336,27 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Waits for every child, whatever happens, and returns the first panic nobody was told of. The
     /// closure has ended, so handles exist inside children only, and after this nowhere.
+    ///
+    /// A child's result is dropped here at the latest, and its destructor may spawn into the scope
+    /// once more: the scope has ended when nothing is left to drop.
     pub(super) fn finish(&self) -> Option<Payload> {
         let bomb = AbortOnUnwind;
+        loop {
+            self.outwait_all();
+            let entries = std::mem::take(&mut self.children().entries);
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                self.dispose(entry);
+            }
+        }
+        std::mem::forget(bomb);
+        self.children().panic.take()
+    }
+
+    /// Waits until every child on the list has ended.
+    fn outwait_all(&self) {
         let mut pause = Pause::new();
         loop {
             let claimed = self.children().claim(|_| true);
@@ -348,17 +367,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             }
             let is_joining = |entry: &Entry| entry.stage == Stage::Joining;
             if !self.children().entries.iter().any(is_joining) {
-                break;
+                return;
             }
             // Only children that join each other are left.
             pause.take();
         }
-        let entries = std::mem::take(&mut self.children().entries);
-        for entry in entries {
-            self.dispose(entry);
-        }
-        std::mem::forget(bomb);
-        self.children().panic.take()
     }
 
     /// Waits until the child has ended; nothing can keep it from that.
