@@ -421,9 +421,9 @@ impl Task {
         )
     }
 
-    /// What to call, and with what, for a task that never runs.
-    pub(crate) fn abandonment(&self) -> Option<(Entry, *mut c_void)> {
-        Some((self.abandon.get()?, self.arg.get()))
+    /// What to call, and with what, for a task that never runs; once. Under the ending lock.
+    pub(crate) fn take_abandonment(&self) -> Option<(Entry, *mut c_void)> {
+        Some((self.abandon.take()?, self.arg.get()))
     }
 
     #[inline]

@@ -497,3 +497,55 @@ fn a_scope_waits_for_children_spawned_by_destructors_of_results() {
         Ok(())
     });
 }
+
+/// Says what it sees when it is dropped.
+struct Looks<'a>(&'a str, &'a AtomicUsize);
+
+impl Drop for Looks<'_> {
+    fn drop(&mut self) {
+        if self.0 == "borrowed by a task that never runs" {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Holds a shutdown up.
+struct Slow;
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(40));
+    }
+}
+
+// Seen failing while a shutdown told those who wait for a task that never ran before it had dropped
+// the task's closure: the scope returned, and the closure was dropped into a frame that was gone.
+#[test]
+fn a_shutdown_drops_the_closures_of_a_scope_before_the_scope_returns() {
+    let (_turn, _watchdog) = common::alone();
+    let runtime = llam::Runtime::init().unwrap();
+    let slow = || {
+        let slow = Slow;
+        drop(llam::spawn(move || drop(slow)));
+    };
+    slow();
+    let (told, spawned) = std::sync::mpsc::channel();
+    let host = std::thread::spawn(move || {
+        let data = String::from("borrowed by a task that never runs");
+        let seen = AtomicUsize::new(0);
+        llam::scope(|s| {
+            let looks = Looks(&data, &seen);
+            drop(s.spawn(move || drop(looks)));
+            told.send(()).unwrap();
+        });
+        seen.load(Ordering::SeqCst)
+    });
+    spawned.recv_timeout(Duration::from_secs(20)).unwrap();
+    slow();
+    runtime.shutdown();
+    assert_eq!(
+        host.join().unwrap(),
+        1,
+        "dropped while the scope still waited"
+    );
+}

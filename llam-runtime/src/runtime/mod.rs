@@ -14,8 +14,7 @@ pub(crate) mod registry;
 pub(crate) mod spawn;
 pub(crate) mod stats;
 
-use core::ffi::c_void;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -29,7 +28,7 @@ use crate::errno::Result;
 use crate::names;
 use crate::slab::Slab;
 use crate::stack::{self, overflow::Handlers};
-use crate::task::{Entry, TASKS, Task, flag};
+use crate::task::{TASKS, Task, flag};
 use crate::worker::Worker;
 use options::{Options, RawOptions};
 
@@ -88,6 +87,11 @@ pub(crate) struct Runtime {
 // SAFETY: `settings` and `workers` are written under the lifecycle lock while the phase is
 // `Changing` and nobody else may use the runtime; see the module's text.
 unsafe impl Sync for Runtime {}
+
+thread_local! {
+    /// This thread is calling destructors for a shutdown.
+    static SHUTTING_DOWN: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The default runtime's owner number.
 pub(crate) const DEFAULT_OWNER: u32 = 1;
@@ -336,6 +340,10 @@ impl Runtime {
     /// Ends the runtime: waits for a run in progress, drops tasks that never started,
     /// reclaims the rest. From a host thread. `meant` as in `run`.
     pub(crate) fn shut_down(&'static self, meant: u32) {
+        if SHUTTING_DOWN.get() {
+            // A destructor called by the shutdown in progress on this thread.
+            return;
+        }
         let mut lifecycle = self.lifecycle.lock();
         loop {
             if self.owner() != meant {
@@ -352,48 +360,62 @@ impl Runtime {
         lifecycle.phase = Phase::Changing;
         let handlers = lifecycle.handlers.take();
         drop(lifecycle);
-        let abandoned = self.tear_down();
+        SHUTTING_DOWN.set(true);
+        self.abandon_tasks();
+        SHUTTING_DOWN.set(false);
+        self.tear_down();
         drop(handlers);
         self.lifecycle.lock().phase = Phase::NotLive;
         self.phase_changed.notify_all();
-        for (abandon, argument) in abandoned {
-            // SAFETY: the spawner promised that this may be called once, instead of the
-            // entry, which was never called.
-            unsafe { abandon(argument) };
+    }
+
+    /// Calls what is to be called for tasks that never ran. Before anybody who waits for
+    /// such a task is told that it is gone: what its closure borrows may be the waiter's.
+    fn abandon_tasks(&'static self) {
+        for task in TASKS.iter().filter(|task| task.belongs_to(self)) {
+            let abandonment = {
+                let ending = task.ending.lock();
+                let never_ran = task.is_live() && task.belongs_to(self) && !ending.ended;
+                if never_ran {
+                    task.take_abandonment()
+                } else {
+                    None
+                }
+            };
+            if let Some((abandon, argument)) = abandonment {
+                // SAFETY: the spawner promised that this may be called once, instead of the
+                // entry, which is never called: nobody runs the runtime any more.
+                unsafe { abandon(argument) };
+            }
         }
     }
 
-    /// Takes everything apart. Returns what is to be called for tasks that never ran.
-    fn tear_down(&'static self) -> Vec<(Entry, *mut c_void)> {
-        let mut abandoned = Vec::new();
+    fn tear_down(&'static self) {
         self.injector.lock().clear();
         self.injected.store(0, Ordering::Relaxed);
         // SAFETY: the phase is `Changing`: this thread is the only one here.
         let workers = unsafe { std::mem::take(&mut *self.workers.get()) };
         for task in TASKS.iter() {
             if task.is_live() && task.belongs_to(self) {
-                abandoned.extend(self.reclaim_at_shutdown(task));
+                self.reclaim_at_shutdown(task);
             }
         }
         workers.into_iter().for_each(Worker::release);
         let spares = std::mem::take(&mut *self.spares.lock());
         spares.into_iter().for_each(Worker::release);
-        abandoned
     }
 
     /// A task that was never joined is gone at shutdown: joiners that still wait get
     /// `EINVAL` from the dead handle.
-    fn reclaim_at_shutdown(&'static self, task: &'static Task) -> Option<(Entry, *mut c_void)> {
+    fn reclaim_at_shutdown(&'static self, task: &'static Task) {
         let mut ending = task.ending.lock();
         // A host thread may have joined or detached it since the caller looked: then the
         // slot is dead, or somebody else's already.
         if !task.is_live() || !task.belongs_to(self) {
-            return None;
+            return;
         }
-        let mut abandoned = None;
         if !ending.ended {
             stack::unreserve();
-            abandoned = task.abandonment();
         }
         ending.ended = true;
         Slab::kill(task);
@@ -404,7 +426,6 @@ impl Runtime {
         drop(ending);
         self.release_references(task);
         TASKS.give_back([task]);
-        abandoned
     }
 
     /// Frees an ended task whose handle was consumed: its slot is dead already.

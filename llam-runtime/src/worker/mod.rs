@@ -106,6 +106,8 @@ pub(crate) struct Worker {
     slice_ns: Cell<u64>,
     /// Calls that might have parked but did not, since the slice began.
     ops: Cell<u32>,
+    /// A task was made to yield because it had run too long.
+    over_budget: Cell<bool>,
     /// A helper was woken in this round already.
     called_help: Cell<bool>,
     random: Cell<u64>,
@@ -252,6 +254,7 @@ impl Worker {
             round_ns: Cell::new(0),
             slice_ns: Cell::new(0),
             ops: Cell::new(0),
+            over_budget: Cell::new(false),
             called_help: Cell::new(false),
             random: Cell::new(1),
             guesses: UnsafeCell::default(),

@@ -218,6 +218,7 @@ fn look_at_budget(worker: &'static Worker, task: &'static Task) {
     if wanted {
         worker.counters.preempt_requests.bump();
         worker.counters.preempt_yields.bump();
+        worker.over_budget.set(true);
         reschedule(worker, task);
     } else {
         worker.counters.preempt_suppressed.bump();

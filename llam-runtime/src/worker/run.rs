@@ -1,6 +1,7 @@
 //! The scheduler loop: which task runs next, how it starts, what happens when it ends.
 //!
-//! One scheduling round is up to `ROUND` task switches, or fewer when the queues run dry.
+//! One scheduling round is up to `ROUND` task switches, or fewer when the queues run dry or
+//! the tasks run long.
 //! Between rounds the worker looks at its driver, its timers, the injector and control
 //! requests, however busy it is (E8).
 
@@ -18,6 +19,10 @@ use crate::wait::Reason;
 
 /// Task switches between two looks at the world.
 const ROUND: u32 = 61;
+/// How long a round may last: then the world is looked at, however few tasks have run.
+const ROUND_NS: u64 = 200_000;
+/// Switches between two looks at the clock; a look costs about 25 ns.
+const CLOCK_PERIOD: u32 = 8;
 /// Woken LATENCY tasks that may go before one of the others.
 const URGENT_IN_A_ROW: u32 = 8;
 /// Fresh tasks moved at once from the injector, the overflow or a victim.
@@ -69,7 +74,7 @@ impl Worker {
             if SUBSTITUTE && self.seat_wanted.load(Ordering::Acquire) {
                 return true;
             }
-            if left == 0 {
+            if left == 0 || self.round_is_over(left) {
                 left = ROUND;
                 self.look_around();
             }
@@ -93,6 +98,16 @@ impl Worker {
             }
             self.idle();
         }
+    }
+
+    /// Whether a round has lasted long enough although switches are left: its tasks run long.
+    /// Looks at the clock every few switches, and after a task has used up its budget.
+    #[inline]
+    fn round_is_over(&self, left: u32) -> bool {
+        if self.over_budget.replace(false) {
+            return true;
+        }
+        left.is_multiple_of(CLOCK_PERIOD) && now_ns() > self.round_ns.get() + ROUND_NS
     }
 
     /// Submits and reaps I/O, fires timers, fetches injected tasks, obeys control requests.

@@ -64,8 +64,8 @@ impl RuntimeHandle {
     ///
     /// # Errors
     ///
-    /// `EINVAL` from inside a task, and while another thread runs it; `EDEADLK` when its tasks wait
-    /// for each other.
+    /// `EINVAL` from inside a task, and while another thread runs it; `EDEADLK` as for
+    /// [`run`](fn@crate::run).
     pub fn run(&self) -> Result<()> {
         // SAFETY: the engine checks the handle.
         check(unsafe { sys::llam_runtime_run_handle(self.raw) })

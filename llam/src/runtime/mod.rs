@@ -31,8 +31,12 @@ pub use stats::RuntimeStats;
 ///
 /// # Errors
 ///
-/// What `f` returned; `EDEADLK` when all tasks wait for each other; `EBUSY` when the default
-/// runtime is live already, `EINVAL` from inside a task, and what starting a runtime can fail with.
+/// What `f` returned; `EBUSY` when the default runtime is live already, also from inside a task; and
+/// what starting a runtime can fail with (`EMFILE`, say).
+///
+/// `EDEADLK` when every task waits, without a time limit, for the end of another or for a
+/// [`Mutex`](crate::sync::Mutex): their waits fail with `ECANCELED` then, and the run ends. A wait on a
+/// channel, a condition or anything else that a host thread could end is never taken for a deadlock.
 ///
 /// # Panics
 ///
@@ -158,6 +162,12 @@ impl Runtime {
         let main = JoinHandle::spawn(target, &SpawnOptions::new(), None, f)?;
         // SAFETY: takes nothing; the engine refuses callers that may not run it.
         let ran = check(unsafe { sys::llam_run() });
+        if ran.is_err() && !main.is_finished() {
+            // The run could not start (no descriptors for its driver, say), and nobody will run the
+            // first task: it is dropped.
+            self.shutdown();
+            return ran;
+        }
         let outcome = main.join();
         self.shutdown();
         match outcome {

@@ -1,7 +1,7 @@
 //! Locks and signals between tasks.
 //!
 //! Owns two families. [`Mutex`] and [`Condvar`] are the ABI's own (`abi.md` 4.10, 4.11, 5.8): for tasks
-//! of one runtime, with deadlock detection. The others are built here on a small wait queue (`park`):
+//! of one runtime, with deadlock detection for the former. The others are built here on a small wait queue (`park`):
 //! they work between tasks of any runtime and host threads.
 //!
 //! ```text

@@ -18,7 +18,7 @@ use crate::time;
 /// Why a join gave no result.
 pub enum JoinError {
     /// The wait failed: `ECANCELED`, `ETIMEDOUT` (a [`timeout`](crate::time::timeout) around it),
-    /// `EDEADLK` (a task joins itself, or the run ended in a deadlock), `EXDEV` (a task of another
+    /// `EDEADLK` (a task joins itself; on a host thread: the run ended in a deadlock), `EXDEV` (a task of another
     /// runtime), `EINVAL` (the runtime is gone).
     Runtime(Error),
     /// The task panicked; this is what the panic carried.
