@@ -253,3 +253,29 @@ fn e7_tasks_that_never_ran_drop_what_they_captured() {
     }
     assert_eq!(drops.count(), TASKS, "each exactly once");
 }
+
+// Seen failing while a shutdown on the same thread, whatever its runtime, counted as done already: the
+// captured runtime was given up while it was live, and its task was never dropped.
+#[test]
+fn e7_a_runtime_captured_by_a_task_that_never_ran_is_ended_with_it() {
+    let (_turn, _watchdog) = alone();
+    let drops = Drops::default();
+    let outer = Runtime::init().unwrap();
+    let inner = RuntimeBuilder::new().create_handle().unwrap();
+    let token = drops.token();
+    drop(inner.spawn(move || drop(token)).unwrap());
+    drop(llam::spawn(move || inner.run().unwrap()));
+    outer.shutdown();
+    assert_eq!(
+        drops.count(),
+        1,
+        "the captured runtime's task was dropped as well"
+    );
+    for _ in 0..3 {
+        let next = RuntimeBuilder::new().create_handle().unwrap();
+        let answer = next.spawn(|| 42).unwrap();
+        next.run().unwrap();
+        assert_eq!(answer.join().unwrap(), 42);
+        next.destroy();
+    }
+}

@@ -83,7 +83,9 @@ pub extern "C" fn llam_runtime_request_stop() -> c_int {
 pub extern "C" fn llam_runtime_shutdown() {
     errno::preserve(|| match worker::context() {
         Some((worker, _)) => worker.runtime().request_stop(),
-        None => registry::DEFAULT.shut_down(registry::DEFAULT.owner()),
+        None => {
+            registry::DEFAULT.shut_down(registry::DEFAULT.owner());
+        }
     });
 }
 

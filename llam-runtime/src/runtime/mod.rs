@@ -14,7 +14,7 @@ pub(crate) mod registry;
 pub(crate) mod spawn;
 pub(crate) mod stats;
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
@@ -44,6 +44,8 @@ pub(crate) enum Phase {
 
 pub(crate) struct Lifecycle {
     pub(crate) phase: Phase,
+    /// The thread that is ending the runtime; its destructors may ask for the same again.
+    ended_by: Option<thread::ThreadId>,
     handlers: Option<Handlers>,
 }
 
@@ -88,11 +90,6 @@ pub(crate) struct Runtime {
 // `Changing` and nobody else may use the runtime; see the module's text.
 unsafe impl Sync for Runtime {}
 
-thread_local! {
-    /// This thread is calling destructors for a shutdown.
-    static SHUTTING_DOWN: Cell<bool> = const { Cell::new(false) };
-}
-
 /// The default runtime's owner number.
 pub(crate) const DEFAULT_OWNER: u32 = 1;
 
@@ -101,6 +98,7 @@ impl Runtime {
         Self {
             lifecycle: Mutex::new(Lifecycle {
                 phase: Phase::NotLive,
+                ended_by: None,
                 handlers: None,
             }),
             phase_changed: Condvar::new(),
@@ -338,35 +336,36 @@ impl Runtime {
     }
 
     /// Ends the runtime: waits for a run in progress, drops tasks that never started,
-    /// reclaims the rest. From a host thread. `meant` as in `run`.
-    pub(crate) fn shut_down(&'static self, meant: u32) {
-        if SHUTTING_DOWN.get() {
-            // A destructor called by the shutdown in progress on this thread.
-            return;
-        }
+    /// reclaims the rest. From a host thread. `meant` as in `run`. False when this thread is
+    /// in the middle of ending this very runtime: a destructor asks for it again.
+    pub(crate) fn shut_down(&'static self, meant: u32) -> bool {
+        let own_thread = thread::current().id();
         let mut lifecycle = self.lifecycle.lock();
         loop {
             if self.owner() != meant {
-                return;
+                return true;
             }
             match lifecycle.phase {
-                Phase::NotLive => return,
+                Phase::NotLive => return true,
                 Phase::Idle => break,
                 Phase::Running => self.request_stop(),
+                Phase::Changing if lifecycle.ended_by == Some(own_thread) => return false,
                 Phase::Changing => {}
             }
             self.phase_changed.wait(&mut lifecycle);
         }
         lifecycle.phase = Phase::Changing;
+        lifecycle.ended_by = Some(own_thread);
         let handlers = lifecycle.handlers.take();
         drop(lifecycle);
-        SHUTTING_DOWN.set(true);
         self.abandon_tasks();
-        SHUTTING_DOWN.set(false);
         self.tear_down();
         drop(handlers);
-        self.lifecycle.lock().phase = Phase::NotLive;
+        let mut lifecycle = self.lifecycle.lock();
+        lifecycle.phase = Phase::NotLive;
+        lifecycle.ended_by = None;
         self.phase_changed.notify_all();
+        true
     }
 
     /// Calls what is to be called for tasks that never ran. Before anybody who waits for

@@ -108,7 +108,9 @@ pub(crate) fn destroy(runtime: *const c_void) {
     let Some(named) = find(runtime) else {
         return;
     };
-    named.runtime.shut_down(named.owner);
+    if !named.runtime.shut_down(named.owner) {
+        return;
+    }
     let mut owners = LIVE_OWNERS.lock();
     let before = owners.len();
     owners.retain(|(owner, _)| *owner != named.owner);
