@@ -34,7 +34,8 @@ pub(crate) struct Uring {
     bell_watched: bool,
     /// Operations that have not completed.
     in_flight: usize,
-    /// Submissions that found the queue full; at most one or two per parked task (E6).
+    /// Submissions that found the queue full: an operation per parked task, and its
+    /// cancellation (E6).
     backlog: VecDeque<Entry>,
 }
 
