@@ -133,6 +133,8 @@ enum Hog {
     Sockets,
     /// Tasks that spawn tasks.
     Spawns,
+    /// Two tasks that compute for some milliseconds between two yields.
+    Computes,
 }
 
 /// Runs until told to stop, at most until `end`.
@@ -150,6 +152,16 @@ impl Busy {
 
 fn yield_all_the_time(busy: &Busy) {
     while busy.goes_on() {
+        llam::task::yield_now();
+    }
+}
+
+fn compute_between_yields(busy: &Busy) {
+    while busy.goes_on() {
+        let end = Instant::now() + Duration::from_millis(4);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
         llam::task::yield_now();
     }
 }
@@ -223,6 +235,10 @@ fn start(hog: Hog, busy: &Busy) -> Vec<llam::JoinHandle<()>> {
         Hog::ReadySocket => vec![one(feed_own_socket, TaskClass::Default)],
         Hog::Sockets => vec![play_socket_ping_pong(busy), play_socket_ping_pong(busy)],
         Hog::Spawns => vec![spawn_on_and_on(busy.clone()), spawn_on_and_on(busy.clone())],
+        Hog::Computes => vec![
+            one(compute_between_yields, TaskClass::Default),
+            one(compute_between_yields, TaskClass::Default),
+        ],
     }
 }
 
@@ -353,6 +369,7 @@ macro_rules! beside {
 // woken by a timer".
 // Broken (2): `budget_point` never looked around: the ever ready channel and socket starved everybody.
 // Broken (3): a LATENCY task that yielded went to the front of a short queue: it starved everybody.
+// Broken (4): a round had no time limit: computing tasks starved "tasks woken by a timer".
 beside! {
     e8_beside_yielding_tasks child_yields Hog::Yields(TaskClass::Default);
     e8_beside_yielding_latency_tasks child_latency_yields Hog::Yields(TaskClass::Latency);
@@ -362,4 +379,5 @@ beside! {
     e8_beside_an_ever_ready_socket child_ready_socket Hog::ReadySocket;
     e8_beside_socket_pairs child_sockets Hog::Sockets;
     e8_beside_spawning_tasks child_spawns Hog::Spawns;
+    e8_beside_computing_tasks child_computes Hog::Computes;
 }
