@@ -1,22 +1,851 @@
-//! The 130 functions of the C ABI, as `include/llam/*.h` declares them.
-//!
-//! Owns: the declarations and nothing else. Invariant: names, parameters and return types are those
-//! of the header; `tests/header.rs` compares the two texts. Called by programs that want the raw ABI
-//! and by the safe crate above.
-//!
-//! Shared rules (`abi.md` section 4.0): functions that return `c_int` or `ssize_t` give -1 and set
-//! `errno`, those that return a pointer give null and set `errno`. Deadlines are absolute, in
-//! nanoseconds of `llam_now_ns`. A null, dead or foreign handle gives `EINVAL`; a task that uses an
-//! object of another runtime gets `EXDEV`; a cancelled task gets `ECANCELED` from calls that park.
+// Generated from include/llam/runtime.h by `cargo xtask bindings`; do not edit.
 
 use core::ffi::{c_char, c_int, c_short, c_void};
 
 #[cfg(unix)]
-use libc::{addrinfo, sockaddr, socklen_t, ssize_t};
+use libc::{addrinfo, sockaddr, socklen_t};
 
 #[cfg(not(unix))]
-use crate::foreign::{addrinfo, sockaddr, socklen_t, ssize_t};
-use crate::types::*;
+use crate::foreign::{addrinfo, sockaddr, socklen_t};
+use crate::types::{Opaque, llam_fd_t, llam_handle_t};
+
+/// Release number, major.
+pub const LLAM_VERSION_MAJOR: u32 = 2;
+
+/// Release number, minor.
+pub const LLAM_VERSION_MINOR: u32 = 1;
+
+/// Release number, patch.
+pub const LLAM_VERSION_PATCH: u32 = 0;
+
+/// ABI number, major: differs when old programs cannot run.
+pub const LLAM_ABI_VERSION_MAJOR: u32 = 2;
+
+/// ABI number, minor.
+pub const LLAM_ABI_VERSION_MINOR: u32 = 0;
+
+/// Both ABI numbers in one, as `llam_abi_version()` returns it.
+pub const LLAM_ABI_VERSION: u32 = 131072;
+
+/// A key that is never handed out.
+pub const LLAM_TASK_LOCAL_INVALID_KEY: u32 = 4294967295;
+
+/// Most arms of one `llam_channel_select`.
+pub const LLAM_CHANNEL_SELECT_MAX_OPS: usize = 4096;
+
+/// Hint: one I/O ring per worker.
+pub const LLAM_RUNTIME_EXPERIMENTAL_F_WORKER_RINGS: u64 = 1;
+
+/// Hint: multishot operations on worker rings.
+pub const LLAM_RUNTIME_EXPERIMENTAL_F_WORKER_RINGS_MULTISHOT: u64 = 2;
+
+/// Hint: workers go on- and offline with the load.
+pub const LLAM_RUNTIME_EXPERIMENTAL_F_DYNAMIC_WORKERS: u64 = 4;
+
+/// Hint: lock-free run queue.
+pub const LLAM_RUNTIME_EXPERIMENTAL_F_LOCKFREE_NORMQ: u64 = 8;
+
+/// Hint: huge pages.
+pub const LLAM_RUNTIME_EXPERIMENTAL_F_HUGE_ALLOC: u64 = 16;
+
+/// Hint: kernel submission thread.
+pub const LLAM_RUNTIME_EXPERIMENTAL_F_SQPOLL: u64 = 32;
+
+/// The contents of the new buffer are zero.
+pub const LLAM_IO_BUFFER_F_ZERO_FILL: u32 = 1;
+
+/// A regular file.
+pub const LLAM_FILE_TYPE_REGULAR: u32 = 1;
+
+/// A directory.
+pub const LLAM_FILE_TYPE_DIRECTORY: u32 = 2;
+
+/// A link (never on POSIX, where links are followed).
+pub const LLAM_FILE_TYPE_SYMLINK: u32 = 3;
+
+/// Anything else.
+pub const LLAM_FILE_TYPE_OTHER: u32 = 4;
+
+/// A task; ended by join, detach, group join or the end of its runtime.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_task_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A mutex between tasks.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_mutex_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A condition variable between tasks.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_cond_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A bounded queue of `void *` between tasks.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_channel_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A token through which tasks are cancelled.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_cancel_token_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A runtime: the default one, or one made by `llam_runtime_create`.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_runtime_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A list of child tasks with a token.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_task_group_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A repeating timer.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_timer_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A subscription to signals (Linux).
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_signal_set_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A key of task-local values.
+pub type llam_task_local_key_t = u32;
+
+/// Entry of a task; returning ends the task.
+pub type llam_task_fn = Option<unsafe extern "C" fn(arg: *mut c_void)>;
+
+/// A callback of `llam_call_blocking_result`.
+pub type llam_blocking_fn = Option<unsafe extern "C" fn(arg: *mut c_void) -> *mut c_void>;
+
+/// Before the others.
+pub const LLAM_TASK_CLASS_LATENCY: llam_task_class_t = 0;
+
+/// The default.
+pub const LLAM_TASK_CLASS_DEFAULT: llam_task_class_t = 1;
+
+/// After the others, without starving.
+pub const LLAM_TASK_CLASS_BATCH: llam_task_class_t = 2;
+
+/// Scheduling classes: a hint for dispatch order and slice length.
+pub type llam_task_class_t = u32;
+
+/// At least 64 KiB usable.
+pub const LLAM_STACK_CLASS_DEFAULT: llam_stack_class_t = 0;
+
+/// At least 256 KiB usable.
+pub const LLAM_STACK_CLASS_LARGE: llam_stack_class_t = 1;
+
+/// At least 1 MiB usable.
+pub const LLAM_STACK_CLASS_HUGE: llam_stack_class_t = 2;
+
+/// Stack sizes; each has a guard page.
+pub type llam_stack_class_t = u32;
+
+/// The default.
+pub const LLAM_RUNTIME_PROFILE_BALANCED: llam_runtime_profile_t = 0;
+
+/// Throughput.
+pub const LLAM_RUNTIME_PROFILE_RELEASE_FAST: llam_runtime_profile_t = 1;
+
+/// Checks.
+pub const LLAM_RUNTIME_PROFILE_DEBUG_SAFE: llam_runtime_profile_t = 2;
+
+/// I/O latency.
+pub const LLAM_RUNTIME_PROFILE_IO_LATENCY: llam_runtime_profile_t = 3;
+
+/// Tuning profiles; they never change results.
+pub type llam_runtime_profile_t = u32;
+
+/// Never for budget reasons.
+pub const LLAM_PREEMPT_OFF: llam_preempt_mode_t = 0;
+
+/// Explicit safepoints are honoured, nothing asks by itself.
+pub const LLAM_PREEMPT_COOPERATIVE: llam_preempt_mode_t = 1;
+
+/// Over budget, and other work waits.
+pub const LLAM_PREEMPT_AUTO: llam_preempt_mode_t = 2;
+
+/// Over budget.
+pub const LLAM_PREEMPT_STRICT: llam_preempt_mode_t = 3;
+
+/// When safepoints yield.
+pub type llam_preempt_mode_t = u32;
+
+/// Receive into `recv_out`.
+pub const LLAM_SELECT_OP_RECV: llam_select_op_kind_t = 1;
+
+/// Send `send_value`.
+pub const LLAM_SELECT_OP_SEND: llam_select_op_kind_t = 2;
+
+/// Kinds of select arms.
+pub type llam_select_op_kind_t = u32;
+
+/// Spawn flag: stays with the worker it was spawned on.
+pub const LLAM_SPAWN_F_PINNED: u32 = 1;
+
+/// Spawn flag: safepoints never yield for it.
+pub const LLAM_SPAWN_F_NO_PREEMPT: u32 = 2;
+
+/// Spawn flag: marks helper work.
+pub const LLAM_SPAWN_F_SYS_TASK: u32 = 4;
+
+/// Spawn flag: forces class LATENCY.
+pub const LLAM_SPAWN_F_LATENCY_CRITICAL: u32 = 8;
+
+/// What the library says about itself; filled by `llam_abi_get_info`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_abi_info_t {
+    /// ABI major of the library.
+    pub abi_major: u32,
+    /// ABI minor of the library.
+    pub abi_minor: u32,
+    /// Release number, major.
+    pub version_major: u32,
+    /// Release number, minor.
+    pub version_minor: u32,
+    /// Release number, patch.
+    pub version_patch: u32,
+    /// Always 0.
+    pub reserved0: u32,
+    /// The library's `sizeof(llam_abi_info_t)`.
+    pub struct_size: usize,
+    /// The library's `sizeof(llam_runtime_opts_t)`.
+    pub runtime_opts_size: usize,
+    /// The library's `sizeof(llam_spawn_opts_t)`.
+    pub spawn_opts_size: usize,
+    /// The library's `sizeof(llam_runtime_stats_t)`.
+    pub runtime_stats_size: usize,
+    /// "LLAM"; static storage.
+    pub runtime_name: *const c_char,
+    /// Same text as `llam_version_string()`; static storage.
+    pub version_string: *const c_char,
+    /// `LLAM_PLATFORM_NAME` of the build; static storage.
+    pub platform_name: *const c_char,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_abi_info_t"][size_of::<llam_abi_info_t>() - 80usize];
+    ["Alignment of llam_abi_info_t"][align_of::<llam_abi_info_t>() - 8usize];
+    ["Offset of field: llam_abi_info_t::abi_major"]
+        [core::mem::offset_of!(llam_abi_info_t, abi_major) - 0usize];
+    ["Offset of field: llam_abi_info_t::abi_minor"]
+        [core::mem::offset_of!(llam_abi_info_t, abi_minor) - 4usize];
+    ["Offset of field: llam_abi_info_t::version_major"]
+        [core::mem::offset_of!(llam_abi_info_t, version_major) - 8usize];
+    ["Offset of field: llam_abi_info_t::version_minor"]
+        [core::mem::offset_of!(llam_abi_info_t, version_minor) - 12usize];
+    ["Offset of field: llam_abi_info_t::version_patch"]
+        [core::mem::offset_of!(llam_abi_info_t, version_patch) - 16usize];
+    ["Offset of field: llam_abi_info_t::reserved0"]
+        [core::mem::offset_of!(llam_abi_info_t, reserved0) - 20usize];
+    ["Offset of field: llam_abi_info_t::struct_size"]
+        [core::mem::offset_of!(llam_abi_info_t, struct_size) - 24usize];
+    ["Offset of field: llam_abi_info_t::runtime_opts_size"]
+        [core::mem::offset_of!(llam_abi_info_t, runtime_opts_size) - 32usize];
+    ["Offset of field: llam_abi_info_t::spawn_opts_size"]
+        [core::mem::offset_of!(llam_abi_info_t, spawn_opts_size) - 40usize];
+    ["Offset of field: llam_abi_info_t::runtime_stats_size"]
+        [core::mem::offset_of!(llam_abi_info_t, runtime_stats_size) - 48usize];
+    ["Offset of field: llam_abi_info_t::runtime_name"]
+        [core::mem::offset_of!(llam_abi_info_t, runtime_name) - 56usize];
+    ["Offset of field: llam_abi_info_t::version_string"]
+        [core::mem::offset_of!(llam_abi_info_t, version_string) - 64usize];
+    ["Offset of field: llam_abi_info_t::platform_name"]
+        [core::mem::offset_of!(llam_abi_info_t, platform_name) - 72usize];
+};
+
+/// Options of a spawn; start from `llam_spawn_opts_init`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_spawn_opts_t {
+    /// `llam_task_class_t`; default 1.
+    pub task_class: u32,
+    /// `llam_stack_class_t`; default 0.
+    pub stack_class: u32,
+    /// `LLAM_SPAWN_F_*`; default 0; unknown bits are kept and reported back by `llam_task_flags`.
+    pub flags: u32,
+    /// Ignored (unnamed padding in 1.0.1).
+    pub reserved0: u32,
+    /// Stored, has no effect; default 0.
+    pub deadline_ns: u64,
+    /// Token the task observes, or NULL; default NULL.
+    pub cancel_token: *mut llam_cancel_token_t,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_spawn_opts_t"][size_of::<llam_spawn_opts_t>() - 32usize];
+    ["Alignment of llam_spawn_opts_t"][align_of::<llam_spawn_opts_t>() - 8usize];
+    ["Offset of field: llam_spawn_opts_t::task_class"]
+        [core::mem::offset_of!(llam_spawn_opts_t, task_class) - 0usize];
+    ["Offset of field: llam_spawn_opts_t::stack_class"]
+        [core::mem::offset_of!(llam_spawn_opts_t, stack_class) - 4usize];
+    ["Offset of field: llam_spawn_opts_t::flags"]
+        [core::mem::offset_of!(llam_spawn_opts_t, flags) - 8usize];
+    ["Offset of field: llam_spawn_opts_t::reserved0"]
+        [core::mem::offset_of!(llam_spawn_opts_t, reserved0) - 12usize];
+    ["Offset of field: llam_spawn_opts_t::deadline_ns"]
+        [core::mem::offset_of!(llam_spawn_opts_t, deadline_ns) - 16usize];
+    ["Offset of field: llam_spawn_opts_t::cancel_token"]
+        [core::mem::offset_of!(llam_spawn_opts_t, cancel_token) - 24usize];
+};
+
+/// Options of a runtime; start from `llam_runtime_opts_init`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_runtime_opts_t {
+    /// Non-zero: one worker, no stealing, FIFO order.
+    pub deterministic: u32,
+    /// N \> 0: every N-th safepoint of a task yields.
+    pub forced_yield_every: u32,
+    /// `LLAM_RUNTIME_EXPERIMENTAL_F_*`; unknown bits ignored.
+    pub experimental_flags: u64,
+    /// Upper bound of idle spinning before a worker sleeps; 0 none.
+    pub idle_spin_ns: u64,
+    /// Upper bound of spin iterations; 0 none.
+    pub idle_spin_max_iters: u32,
+    /// CPU for a kernel submission thread, -1 automatic; looked at only with the SQPOLL flag.
+    pub sqpoll_cpu: i32,
+    /// `llam_runtime_profile_t`.
+    pub profile: u32,
+    /// Ignored.
+    pub reserved0: u32,
+    /// `llam_preempt_mode_t`; default 2 (AUTO).
+    pub preempt_mode: u32,
+    /// 0 takes the default of the profile; values above 4096 are taken as 4096.
+    pub preempt_poll_period: u32,
+    /// 0 takes the budgets per task class; else one budget for all.
+    pub preempt_quantum_ns: u64,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_runtime_opts_t"][size_of::<llam_runtime_opts_t>() - 56usize];
+    ["Alignment of llam_runtime_opts_t"][align_of::<llam_runtime_opts_t>() - 8usize];
+    ["Offset of field: llam_runtime_opts_t::deterministic"]
+        [core::mem::offset_of!(llam_runtime_opts_t, deterministic) - 0usize];
+    ["Offset of field: llam_runtime_opts_t::forced_yield_every"]
+        [core::mem::offset_of!(llam_runtime_opts_t, forced_yield_every) - 4usize];
+    ["Offset of field: llam_runtime_opts_t::experimental_flags"]
+        [core::mem::offset_of!(llam_runtime_opts_t, experimental_flags) - 8usize];
+    ["Offset of field: llam_runtime_opts_t::idle_spin_ns"]
+        [core::mem::offset_of!(llam_runtime_opts_t, idle_spin_ns) - 16usize];
+    ["Offset of field: llam_runtime_opts_t::idle_spin_max_iters"]
+        [core::mem::offset_of!(llam_runtime_opts_t, idle_spin_max_iters) - 24usize];
+    ["Offset of field: llam_runtime_opts_t::sqpoll_cpu"]
+        [core::mem::offset_of!(llam_runtime_opts_t, sqpoll_cpu) - 28usize];
+    ["Offset of field: llam_runtime_opts_t::profile"]
+        [core::mem::offset_of!(llam_runtime_opts_t, profile) - 32usize];
+    ["Offset of field: llam_runtime_opts_t::reserved0"]
+        [core::mem::offset_of!(llam_runtime_opts_t, reserved0) - 36usize];
+    ["Offset of field: llam_runtime_opts_t::preempt_mode"]
+        [core::mem::offset_of!(llam_runtime_opts_t, preempt_mode) - 40usize];
+    ["Offset of field: llam_runtime_opts_t::preempt_poll_period"]
+        [core::mem::offset_of!(llam_runtime_opts_t, preempt_poll_period) - 44usize];
+    ["Offset of field: llam_runtime_opts_t::preempt_quantum_ns"]
+        [core::mem::offset_of!(llam_runtime_opts_t, preempt_quantum_ns) - 48usize];
+};
+
+/// A snapshot of counters and gauges. Counters start at 0 when the runtime is initialised and never
+/// decrease while it is live; those of mechanisms the engine does not have stay 0.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_runtime_stats_t {
+    /// Switches into tasks.
+    pub ctx_switches: u64,
+    /// Yields done by tasks, safepoint yields included.
+    pub yields: u64,
+    /// Times a task parked.
+    pub parks: u64,
+    /// Times a parked task was made runnable.
+    pub wakes: u64,
+    /// Tasks taken from another worker.
+    pub steals: u64,
+    /// Tasks or I/O moved to another worker.
+    pub migrations: u64,
+    /// Blocking jobs submitted.
+    pub blocking_calls: u64,
+    /// Blocking jobs finished.
+    pub blocking_completions: u64,
+    /// I/O requests handed to the backend.
+    pub io_submits: u64,
+    /// Submit attempts.
+    pub io_submit_calls: u64,
+    /// Submit system calls.
+    pub io_submit_syscalls: u64,
+    /// I/O requests completed.
+    pub io_completions: u64,
+    /// Kernel polls by idle workers.
+    pub idle_polls: u64,
+    /// Idle spin iterations.
+    pub idle_spin_loops: u64,
+    /// Spins that found work.
+    pub idle_spin_hits: u64,
+    /// Spins that ended in a kernel wait.
+    pub idle_spin_fallbacks: u64,
+    /// Time spent spinning.
+    pub idle_spin_ns: u64,
+    /// Run-queue overflows.
+    pub queue_overflows: u64,
+    /// Current depth of the overflow queue (a gauge).
+    pub overflow_depth: u64,
+    /// Configured workers.
+    pub active_workers: u32,
+    /// Workers online now.
+    pub online_workers: u32,
+    /// Lower bound kept online.
+    pub online_workers_floor: u32,
+    /// Smallest number seen online.
+    pub online_workers_min: u32,
+    /// Largest number seen online.
+    pub online_workers_max: u32,
+    /// I/O backends (at least 1).
+    pub active_nodes: u32,
+    /// 0 or 1: the mode is active.
+    pub dynamic_workers: u32,
+    /// 0 or 1: the mode is active.
+    pub worker_rings: u32,
+    /// 0 or 1: the mode is active.
+    pub worker_rings_multishot: u32,
+    /// 0 or 1: the mode is active.
+    pub lockfree_normq: u32,
+    /// 0 or 1: the mode is active.
+    pub huge_alloc: u32,
+    /// 0 or 1: the mode is active.
+    pub sqpoll: u32,
+    /// Time in opaque blocking regions (only with `LLAM_OPAQUE_TIMING=1`, like the next eight).
+    pub opaque_block_ns: u64,
+    /// Samples of `opaque_block_ns`.
+    pub opaque_block_samples: u64,
+    /// Longest of `opaque_block_ns`.
+    pub opaque_block_max_ns: u64,
+    /// Time spent entering.
+    pub opaque_enter_wait_ns: u64,
+    /// Samples of `opaque_enter_wait_ns`.
+    pub opaque_enter_wait_samples: u64,
+    /// Longest of `opaque_enter_wait_ns`.
+    pub opaque_enter_wait_max_ns: u64,
+    /// Time spent leaving.
+    pub opaque_leave_wait_ns: u64,
+    /// Samples of `opaque_leave_wait_ns`.
+    pub opaque_leave_wait_samples: u64,
+    /// Longest of `opaque_leave_wait_ns`.
+    pub opaque_leave_wait_max_ns: u64,
+    /// Attempts to switch directly to another task on yield.
+    pub yield_direct_attempts: u64,
+    /// Of these, done without a lock.
+    pub yield_direct_fast_hits: u64,
+    /// Of these, done under a lock.
+    pub yield_direct_locked_hits: u64,
+    /// Not done: wrong context.
+    pub yield_direct_fail_context: u64,
+    /// Not done: policy.
+    pub yield_direct_fail_policy: u64,
+    /// Not done: nothing runnable here.
+    pub yield_direct_fail_no_work: u64,
+    /// Not done: only the caller was found.
+    pub yield_direct_fail_self: u64,
+    /// Not done: caller could not be queued.
+    pub yield_direct_fail_push: u64,
+    /// Automatic preemption requests.
+    pub preempt_requests: u64,
+    /// Yields caused by them.
+    pub preempt_yields: u64,
+    /// Over-budget observations without a request.
+    pub preempt_suppressed: u64,
+    /// Wake signals sent for them.
+    pub preempt_signals: u64,
+    /// Active mode.
+    pub preempt_mode: u32,
+    /// Active period (0 when OFF, 1 when STRICT).
+    pub preempt_poll_period: u32,
+    /// Active override, 0 for class budgets.
+    pub preempt_quantum_ns: u64,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_runtime_stats_t"][size_of::<llam_runtime_stats_t>() - 384usize];
+    ["Alignment of llam_runtime_stats_t"][align_of::<llam_runtime_stats_t>() - 8usize];
+    ["Offset of field: llam_runtime_stats_t::ctx_switches"]
+        [core::mem::offset_of!(llam_runtime_stats_t, ctx_switches) - 0usize];
+    ["Offset of field: llam_runtime_stats_t::yields"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yields) - 8usize];
+    ["Offset of field: llam_runtime_stats_t::parks"]
+        [core::mem::offset_of!(llam_runtime_stats_t, parks) - 16usize];
+    ["Offset of field: llam_runtime_stats_t::wakes"]
+        [core::mem::offset_of!(llam_runtime_stats_t, wakes) - 24usize];
+    ["Offset of field: llam_runtime_stats_t::steals"]
+        [core::mem::offset_of!(llam_runtime_stats_t, steals) - 32usize];
+    ["Offset of field: llam_runtime_stats_t::migrations"]
+        [core::mem::offset_of!(llam_runtime_stats_t, migrations) - 40usize];
+    ["Offset of field: llam_runtime_stats_t::blocking_calls"]
+        [core::mem::offset_of!(llam_runtime_stats_t, blocking_calls) - 48usize];
+    ["Offset of field: llam_runtime_stats_t::blocking_completions"]
+        [core::mem::offset_of!(llam_runtime_stats_t, blocking_completions) - 56usize];
+    ["Offset of field: llam_runtime_stats_t::io_submits"]
+        [core::mem::offset_of!(llam_runtime_stats_t, io_submits) - 64usize];
+    ["Offset of field: llam_runtime_stats_t::io_submit_calls"]
+        [core::mem::offset_of!(llam_runtime_stats_t, io_submit_calls) - 72usize];
+    ["Offset of field: llam_runtime_stats_t::io_submit_syscalls"]
+        [core::mem::offset_of!(llam_runtime_stats_t, io_submit_syscalls) - 80usize];
+    ["Offset of field: llam_runtime_stats_t::io_completions"]
+        [core::mem::offset_of!(llam_runtime_stats_t, io_completions) - 88usize];
+    ["Offset of field: llam_runtime_stats_t::idle_polls"]
+        [core::mem::offset_of!(llam_runtime_stats_t, idle_polls) - 96usize];
+    ["Offset of field: llam_runtime_stats_t::idle_spin_loops"]
+        [core::mem::offset_of!(llam_runtime_stats_t, idle_spin_loops) - 104usize];
+    ["Offset of field: llam_runtime_stats_t::idle_spin_hits"]
+        [core::mem::offset_of!(llam_runtime_stats_t, idle_spin_hits) - 112usize];
+    ["Offset of field: llam_runtime_stats_t::idle_spin_fallbacks"]
+        [core::mem::offset_of!(llam_runtime_stats_t, idle_spin_fallbacks) - 120usize];
+    ["Offset of field: llam_runtime_stats_t::idle_spin_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, idle_spin_ns) - 128usize];
+    ["Offset of field: llam_runtime_stats_t::queue_overflows"]
+        [core::mem::offset_of!(llam_runtime_stats_t, queue_overflows) - 136usize];
+    ["Offset of field: llam_runtime_stats_t::overflow_depth"]
+        [core::mem::offset_of!(llam_runtime_stats_t, overflow_depth) - 144usize];
+    ["Offset of field: llam_runtime_stats_t::active_workers"]
+        [core::mem::offset_of!(llam_runtime_stats_t, active_workers) - 152usize];
+    ["Offset of field: llam_runtime_stats_t::online_workers"]
+        [core::mem::offset_of!(llam_runtime_stats_t, online_workers) - 156usize];
+    ["Offset of field: llam_runtime_stats_t::online_workers_floor"]
+        [core::mem::offset_of!(llam_runtime_stats_t, online_workers_floor) - 160usize];
+    ["Offset of field: llam_runtime_stats_t::online_workers_min"]
+        [core::mem::offset_of!(llam_runtime_stats_t, online_workers_min) - 164usize];
+    ["Offset of field: llam_runtime_stats_t::online_workers_max"]
+        [core::mem::offset_of!(llam_runtime_stats_t, online_workers_max) - 168usize];
+    ["Offset of field: llam_runtime_stats_t::active_nodes"]
+        [core::mem::offset_of!(llam_runtime_stats_t, active_nodes) - 172usize];
+    ["Offset of field: llam_runtime_stats_t::dynamic_workers"]
+        [core::mem::offset_of!(llam_runtime_stats_t, dynamic_workers) - 176usize];
+    ["Offset of field: llam_runtime_stats_t::worker_rings"]
+        [core::mem::offset_of!(llam_runtime_stats_t, worker_rings) - 180usize];
+    ["Offset of field: llam_runtime_stats_t::worker_rings_multishot"]
+        [core::mem::offset_of!(llam_runtime_stats_t, worker_rings_multishot) - 184usize];
+    ["Offset of field: llam_runtime_stats_t::lockfree_normq"]
+        [core::mem::offset_of!(llam_runtime_stats_t, lockfree_normq) - 188usize];
+    ["Offset of field: llam_runtime_stats_t::huge_alloc"]
+        [core::mem::offset_of!(llam_runtime_stats_t, huge_alloc) - 192usize];
+    ["Offset of field: llam_runtime_stats_t::sqpoll"]
+        [core::mem::offset_of!(llam_runtime_stats_t, sqpoll) - 196usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_block_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_block_ns) - 200usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_block_samples"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_block_samples) - 208usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_block_max_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_block_max_ns) - 216usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_enter_wait_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_enter_wait_ns) - 224usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_enter_wait_samples"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_enter_wait_samples) - 232usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_enter_wait_max_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_enter_wait_max_ns) - 240usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_leave_wait_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_leave_wait_ns) - 248usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_leave_wait_samples"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_leave_wait_samples) - 256usize];
+    ["Offset of field: llam_runtime_stats_t::opaque_leave_wait_max_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, opaque_leave_wait_max_ns) - 264usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_attempts"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_attempts) - 272usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_fast_hits"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_fast_hits) - 280usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_locked_hits"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_locked_hits) - 288usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_fail_context"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_fail_context) - 296usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_fail_policy"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_fail_policy) - 304usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_fail_no_work"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_fail_no_work) - 312usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_fail_self"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_fail_self) - 320usize];
+    ["Offset of field: llam_runtime_stats_t::yield_direct_fail_push"]
+        [core::mem::offset_of!(llam_runtime_stats_t, yield_direct_fail_push) - 328usize];
+    ["Offset of field: llam_runtime_stats_t::preempt_requests"]
+        [core::mem::offset_of!(llam_runtime_stats_t, preempt_requests) - 336usize];
+    ["Offset of field: llam_runtime_stats_t::preempt_yields"]
+        [core::mem::offset_of!(llam_runtime_stats_t, preempt_yields) - 344usize];
+    ["Offset of field: llam_runtime_stats_t::preempt_suppressed"]
+        [core::mem::offset_of!(llam_runtime_stats_t, preempt_suppressed) - 352usize];
+    ["Offset of field: llam_runtime_stats_t::preempt_signals"]
+        [core::mem::offset_of!(llam_runtime_stats_t, preempt_signals) - 360usize];
+    ["Offset of field: llam_runtime_stats_t::preempt_mode"]
+        [core::mem::offset_of!(llam_runtime_stats_t, preempt_mode) - 368usize];
+    ["Offset of field: llam_runtime_stats_t::preempt_poll_period"]
+        [core::mem::offset_of!(llam_runtime_stats_t, preempt_poll_period) - 372usize];
+    ["Offset of field: llam_runtime_stats_t::preempt_quantum_ns"]
+        [core::mem::offset_of!(llam_runtime_stats_t, preempt_quantum_ns) - 376usize];
+};
+
+/// One arm of `llam_channel_select`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_select_op_t {
+    /// `llam_select_op_kind_t`.
+    pub kind: u32,
+    /// Ignored.
+    pub reserved0: u32,
+    /// Channel of this arm.
+    pub channel: *mut llam_channel_t,
+    /// Value of a SEND arm; unused for RECV.
+    pub send_value: *mut c_void,
+    /// Where a RECV arm stores; must be non-NULL there; unused for SEND.
+    pub recv_out: *mut *mut c_void,
+    /// Output: 0 or `EPIPE`.
+    pub result_errno: c_int,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_select_op_t"][size_of::<llam_select_op_t>() - 40usize];
+    ["Alignment of llam_select_op_t"][align_of::<llam_select_op_t>() - 8usize];
+    ["Offset of field: llam_select_op_t::kind"]
+        [core::mem::offset_of!(llam_select_op_t, kind) - 0usize];
+    ["Offset of field: llam_select_op_t::reserved0"]
+        [core::mem::offset_of!(llam_select_op_t, reserved0) - 4usize];
+    ["Offset of field: llam_select_op_t::channel"]
+        [core::mem::offset_of!(llam_select_op_t, channel) - 8usize];
+    ["Offset of field: llam_select_op_t::send_value"]
+        [core::mem::offset_of!(llam_select_op_t, send_value) - 16usize];
+    ["Offset of field: llam_select_op_t::recv_out"]
+        [core::mem::offset_of!(llam_select_op_t, recv_out) - 24usize];
+    ["Offset of field: llam_select_op_t::result_errno"]
+        [core::mem::offset_of!(llam_select_op_t, result_errno) - 32usize];
+};
+
+/// Options of `llam_timer_create_ex`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_timer_opts_t {
+    /// First tick, absolute; 0 means now.
+    pub first_deadline_ns: u64,
+    /// Period; 0 is `EINVAL`.
+    pub interval_ns: u64,
+    /// Must be 0, else `ENOTSUP`.
+    pub flags: u32,
+    /// Ignored.
+    pub reserved0: u32,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_timer_opts_t"][size_of::<llam_timer_opts_t>() - 24usize];
+    ["Alignment of llam_timer_opts_t"][align_of::<llam_timer_opts_t>() - 8usize];
+    ["Offset of field: llam_timer_opts_t::first_deadline_ns"]
+        [core::mem::offset_of!(llam_timer_opts_t, first_deadline_ns) - 0usize];
+    ["Offset of field: llam_timer_opts_t::interval_ns"]
+        [core::mem::offset_of!(llam_timer_opts_t, interval_ns) - 8usize];
+    ["Offset of field: llam_timer_opts_t::flags"]
+        [core::mem::offset_of!(llam_timer_opts_t, flags) - 16usize];
+    ["Offset of field: llam_timer_opts_t::reserved0"]
+        [core::mem::offset_of!(llam_timer_opts_t, reserved0) - 20usize];
+};
+
+/// A signal taken by `llam_signal_wait`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_signal_event_t {
+    /// Signal number.
+    pub signo: i32,
+    /// Always 0.
+    pub reserved0: u32,
+    /// Counts from 1, per set.
+    pub sequence: u64,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_signal_event_t"][size_of::<llam_signal_event_t>() - 16usize];
+    ["Alignment of llam_signal_event_t"][align_of::<llam_signal_event_t>() - 8usize];
+    ["Offset of field: llam_signal_event_t::signo"]
+        [core::mem::offset_of!(llam_signal_event_t, signo) - 0usize];
+    ["Offset of field: llam_signal_event_t::reserved0"]
+        [core::mem::offset_of!(llam_signal_event_t, reserved0) - 4usize];
+    ["Offset of field: llam_signal_event_t::sequence"]
+        [core::mem::offset_of!(llam_signal_event_t, sequence) - 8usize];
+};
+
+/// Options of `llam_signal_set_create_ex`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_signal_opts_t {
+    /// Must be 0, else `ENOTSUP`.
+    pub flags: u32,
+    /// Ignored.
+    pub reserved0: u32,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_signal_opts_t"][size_of::<llam_signal_opts_t>() - 8usize];
+    ["Alignment of llam_signal_opts_t"][align_of::<llam_signal_opts_t>() - 4usize];
+    ["Offset of field: llam_signal_opts_t::flags"]
+        [core::mem::offset_of!(llam_signal_opts_t, flags) - 0usize];
+    ["Offset of field: llam_signal_opts_t::reserved0"]
+        [core::mem::offset_of!(llam_signal_opts_t, reserved0) - 4usize];
+};
+
+/// A buffer filled by an owned read or made by `llam_io_buffer_alloc`; belongs to no runtime.
+#[repr(C)]
+#[derive(Debug)]
+pub struct llam_io_buffer_t {
+    _opaque: [u8; 0],
+    _marker: Opaque,
+}
+
+/// A slice of bytes to write; on POSIX laid out as struct iovec.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_iovec_t {
+    /// Bytes to write.
+    pub iov_base: *const c_void,
+    /// Length.
+    pub iov_len: usize,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_iovec_t"][size_of::<llam_iovec_t>() - 16usize];
+    ["Alignment of llam_iovec_t"][align_of::<llam_iovec_t>() - 8usize];
+    ["Offset of field: llam_iovec_t::iov_base"]
+        [core::mem::offset_of!(llam_iovec_t, iov_base) - 0usize];
+    ["Offset of field: llam_iovec_t::iov_len"]
+        [core::mem::offset_of!(llam_iovec_t, iov_len) - 8usize];
+};
+
+/// A slice of bytes to fill; on POSIX laid out as struct iovec.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_mut_iovec_t {
+    /// Bytes to fill.
+    pub iov_base: *mut c_void,
+    /// Length.
+    pub iov_len: usize,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_mut_iovec_t"][size_of::<llam_mut_iovec_t>() - 16usize];
+    ["Alignment of llam_mut_iovec_t"][align_of::<llam_mut_iovec_t>() - 8usize];
+    ["Offset of field: llam_mut_iovec_t::iov_base"]
+        [core::mem::offset_of!(llam_mut_iovec_t, iov_base) - 0usize];
+    ["Offset of field: llam_mut_iovec_t::iov_len"]
+        [core::mem::offset_of!(llam_mut_iovec_t, iov_len) - 8usize];
+};
+
+/// Options of `llam_io_buffer_alloc_ex`.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_io_buffer_opts_t {
+    /// Least capacity wanted.
+    pub capacity: usize,
+    /// 0, or a power of two \>= `sizeof(void *)`.
+    pub alignment: usize,
+    /// `LLAM_IO_BUFFER_F_*`; unknown bits are `EINVAL`.
+    pub flags: u32,
+    /// Ignored.
+    pub reserved0: u32,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_io_buffer_opts_t"][size_of::<llam_io_buffer_opts_t>() - 24usize];
+    ["Alignment of llam_io_buffer_opts_t"][align_of::<llam_io_buffer_opts_t>() - 8usize];
+    ["Offset of field: llam_io_buffer_opts_t::capacity"]
+        [core::mem::offset_of!(llam_io_buffer_opts_t, capacity) - 0usize];
+    ["Offset of field: llam_io_buffer_opts_t::alignment"]
+        [core::mem::offset_of!(llam_io_buffer_opts_t, alignment) - 8usize];
+    ["Offset of field: llam_io_buffer_opts_t::flags"]
+        [core::mem::offset_of!(llam_io_buffer_opts_t, flags) - 16usize];
+    ["Offset of field: llam_io_buffer_opts_t::reserved0"]
+        [core::mem::offset_of!(llam_io_buffer_opts_t, reserved0) - 20usize];
+};
+
+/// What `llam_stat_path_ex` tells about a file.
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct llam_file_stat_t {
+    /// Bytes.
+    pub size: u64,
+    /// Modification time, ns since 1970.
+    pub mtime_ns: u64,
+    /// Access time, ns since 1970.
+    pub atime_ns: u64,
+    /// Status-change time, ns since 1970.
+    pub ctime_ns: u64,
+    /// `st_mode` on POSIX; the file attributes on Windows.
+    pub mode: u32,
+    /// `LLAM_FILE_TYPE_*`.
+    pub type_: u32,
+    /// Always 0.
+    pub reserved0: u64,
+}
+
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    ["Size of llam_file_stat_t"][size_of::<llam_file_stat_t>() - 48usize];
+    ["Alignment of llam_file_stat_t"][align_of::<llam_file_stat_t>() - 8usize];
+    ["Offset of field: llam_file_stat_t::size"]
+        [core::mem::offset_of!(llam_file_stat_t, size) - 0usize];
+    ["Offset of field: llam_file_stat_t::mtime_ns"]
+        [core::mem::offset_of!(llam_file_stat_t, mtime_ns) - 8usize];
+    ["Offset of field: llam_file_stat_t::atime_ns"]
+        [core::mem::offset_of!(llam_file_stat_t, atime_ns) - 16usize];
+    ["Offset of field: llam_file_stat_t::ctime_ns"]
+        [core::mem::offset_of!(llam_file_stat_t, ctime_ns) - 24usize];
+    ["Offset of field: llam_file_stat_t::mode"]
+        [core::mem::offset_of!(llam_file_stat_t, mode) - 32usize];
+    ["Offset of field: llam_file_stat_t::type_"]
+        [core::mem::offset_of!(llam_file_stat_t, type_) - 36usize];
+    ["Offset of field: llam_file_stat_t::reserved0"]
+        [core::mem::offset_of!(llam_file_stat_t, reserved0) - 40usize];
+};
 
 unsafe extern "C" {
     /// Returns `LLAM_ABI_VERSION` of the library. Never fails; any thread, any time.
@@ -25,19 +854,19 @@ unsafe extern "C" {
     /// Returns "major.minor.patch"; a static string, never NULL, never freed.
     pub fn llam_version_string() -> *const c_char;
 
-    /// Fills at most info_size bytes of info. 0; `EINVAL` for NULL or size 0. Needs no runtime.
+    /// Fills at most `info_size` bytes of info. 0; `EINVAL` for NULL or size 0. Needs no runtime.
     pub fn llam_abi_get_info(info: *mut llam_abi_info_t, info_size: usize) -> c_int;
 
-    /// Writes the defaults: all 0, but sqpoll_cpu -1 and preempt_mode AUTO. 0; `EINVAL` for NULL
-    /// or size 0.
+    /// Writes the defaults: all 0, but `sqpoll_cpu` -1 and `preempt_mode` AUTO. 0; `EINVAL` for
+    /// NULL or size 0.
     pub fn llam_runtime_opts_init(opts: *mut llam_runtime_opts_t, opts_size: usize) -> c_int;
 
-    /// Writes the defaults: task_class DEFAULT, all else 0. 0; `EINVAL` for NULL or size 0.
+    /// Writes the defaults: `task_class` DEFAULT, all else 0. 0; `EINVAL` for NULL or size 0.
     pub fn llam_spawn_opts_init(opts: *mut llam_spawn_opts_t, opts_size: usize) -> c_int;
 
-    /// Initialises the default runtime. opts NULL: defaults. Errors: `EINVAL` opts with size 0,
-    /// bad profile or preempt_mode; `EBUSY` already live; `EINVAL` sqpoll_cpu; `ENODEV`,
-    /// `ENOMEM`, `EAGAIN`. A failure leaves nothing behind.
+    /// Initialises the default runtime. opts NULL: defaults. Errors: `EINVAL` opts with size 0, bad
+    /// profile or `preempt_mode`; `EBUSY` already live; `EINVAL` `sqpoll_cpu`; `ENODEV`, `ENOMEM`,
+    /// `EAGAIN`. A failure leaves nothing behind.
     pub fn llam_runtime_init_ex(opts: *const llam_runtime_opts_t, opts_size: usize) -> c_int;
 
     /// `llam_runtime_init_ex` with the library's own struct size: only safe when program and
@@ -55,8 +884,8 @@ unsafe extern "C" {
         out: *mut *mut llam_runtime_t,
     ) -> c_int;
 
-    /// Runs that runtime as `llam_run` does. `EINVAL` for a bad, destroyed or running runtime,
-    /// and from any task.
+    /// Runs that runtime as `llam_run` does. `EINVAL` for a bad, destroyed or running runtime, and
+    /// from any task.
     pub fn llam_runtime_run_handle(runtime: *mut llam_runtime_t) -> c_int;
 
     /// Ends a runtime: waits for a run in progress, frees everything. NULL or the default handle:
@@ -64,21 +893,21 @@ unsafe extern "C" {
     pub fn llam_runtime_destroy(runtime: *mut llam_runtime_t);
 
     /// Runs the default runtime on the calling thread (and others) until it has no live task. 0;
-    /// `EINVAL` not live, already running, or called in a task; `EDEADLK` when every task waits
-    /// for another for ever.
+    /// `EINVAL` not live, already running, or called in a task; `EDEADLK` when every task waits for
+    /// another for ever.
     pub fn llam_run() -> c_int;
 
-    /// Cancels every wait of the caller's runtime (host threads: of the default one), now and
-    /// until its run has returned. 0; `EINVAL` when it is not live.
+    /// Cancels every wait of the caller's runtime (host threads: of the default one), now and until
+    /// its run has returned. 0; `EINVAL` when it is not live.
     pub fn llam_runtime_request_stop() -> c_int;
 
     /// Ends the default runtime; waits for a run on another thread. In a task: a stop request.
     /// Idempotent; errno is kept.
     pub fn llam_runtime_shutdown();
 
-    /// Creates a task that calls fn(arg), on the caller's runtime (host threads: the default
-    /// one). The handle must be joined or detached. NULL with `EINVAL` (fn NULL, opts with size
-    /// 0, runtime not live, bad class, bad token), `EXDEV` (token of another runtime), `ENOMEM`.
+    /// Creates a task that calls fn(arg), on the caller's runtime (host threads: the default one).
+    /// The handle must be joined or detached. NULL with `EINVAL` (fn NULL, opts with size 0,
+    /// runtime not live, bad class, bad token), `EXDEV` (token of another runtime), `ENOMEM`.
     pub fn llam_spawn_ex(
         fn_: llam_task_fn,
         arg: *mut c_void,
@@ -93,8 +922,8 @@ unsafe extern "C" {
         opts: *const llam_spawn_opts_t,
     ) -> *mut llam_task_t;
 
-    /// `llam_spawn_ex` onto the given live runtime, from any thread. NULL, unknown or dead
-    /// runtimes give `EINVAL`.
+    /// `llam_spawn_ex` onto the given live runtime, from any thread. NULL, unknown or dead runtimes
+    /// give `EINVAL`.
     pub fn llam_runtime_spawn_ex(
         runtime: *mut llam_runtime_t,
         fn_: llam_task_fn,
@@ -119,11 +948,11 @@ unsafe extern "C" {
     /// The calling task's own handle (borrowed), NULL on a host thread.
     pub fn llam_current_task() -> *mut llam_task_t;
 
-    /// Id of the task, from 1 in the order of spawns; 0 for NULL, dead or foreign handles. errno
-    /// is kept.
+    /// Id of the task, from 1 in the order of spawns; 0 for NULL, dead or foreign handles. errno is
+    /// kept.
     pub fn llam_task_id(task: *const llam_task_t) -> u64;
 
-    /// One of NEW, RUNNABLE, RUNNING, PARKED, BLOCKED_OPAQUE, DEAD, UNKNOWN; a static string and
+    /// One of NEW, RUNNABLE, RUNNING, PARKED, `BLOCKED_OPAQUE`, DEAD, UNKNOWN; a static string and
     /// a snapshot.
     pub fn llam_task_state_name(task: *const llam_task_t) -> *const c_char;
 
@@ -133,8 +962,8 @@ unsafe extern "C" {
     /// The flags given at spawn, unknown bits included; 0 for NULL, dead or foreign handles.
     pub fn llam_task_flags(task: *const llam_task_t) -> u32;
 
-    /// Sets the calling task's class. `EINVAL` for a value above 2 (checked first); `ENOTSUP` on
-    /// a host thread.
+    /// Sets the calling task's class. `EINVAL` for a value above 2 (checked first); `ENOTSUP` on a
+    /// host thread.
     pub fn llam_task_set_class(task_class: u32) -> c_int;
 
     /// Puts the caller at the end of the run order. Never fails; on a host thread at most an OS
@@ -173,42 +1002,43 @@ unsafe extern "C" {
     /// `llam_task_group_join_until` without a deadline.
     pub fn llam_task_group_join(group: *mut llam_task_group_t) -> c_int;
 
-    /// Joins the children in spawn order. 0 when all have ended. `EINVAL`; `EXDEV`; `EBUSY`
-    /// another call is in progress; `EDEADLK` from a child; `ETIMEDOUT` and `ECANCELED` leave the
-    /// remaining children in the group.
+    /// Joins the children in spawn order. 0 when all have ended. `EINVAL`; `EXDEV`; `EBUSY` another
+    /// call is in progress; `EDEADLK` from a child; `ETIMEDOUT` and `ECANCELED` leave the remaining
+    /// children in the group.
     pub fn llam_task_group_join_until(group: *mut llam_task_group_t, deadline_ns: u64) -> c_int;
 
-    /// Frees an empty group. `EINVAL`; `EXDEV`; `EBUSY` while it has unjoined children or a call
-    /// is in progress.
+    /// Frees an empty group. `EINVAL`; `EXDEV`; `EBUSY` while it has unjoined children or a call is
+    /// in progress.
     pub fn llam_task_group_destroy(group: *mut llam_task_group_t) -> c_int;
 
-    /// Monotonic nanoseconds (CLOCK_MONOTONIC). Never fails; any thread, any time.
+    /// Monotonic nanoseconds (`CLOCK_MONOTONIC`). Never fails; any thread, any time.
     pub fn llam_now_ns() -> u64;
 
-    /// Waits until the deadline; a past one returns 0 at once, also when cancelled. `ECANCELED`;
-    /// on a host thread `EINVAL` when the default runtime is not live.
+    /// Waits until the deadline; a past one returns 0 at once, also when cancelled. `ECANCELED`; on
+    /// a host thread `EINVAL` when the default runtime is not live.
     pub fn llam_sleep_until(deadline_ns: u64) -> c_int;
 
     /// `llam_sleep_until`(now + duration), saturating; 0 returns at once.
     pub fn llam_sleep_ns(duration_ns: u64) -> c_int;
 
-    /// Makes a timer that ticks at first_deadline_ns (0: now) and then every interval_ns. Errors,
-    /// in order: `EINVAL` out NULL, opts NULL, size 0, interval 0; `ENOTSUP` flags; `ENOMEM`.
+    /// Makes a timer that ticks at `first_deadline_ns` (0: now) and then every `interval_ns`.
+    /// Errors, in order: `EINVAL` out NULL, opts NULL, size 0, interval 0; `ENOTSUP` flags;
+    /// `ENOMEM`.
     pub fn llam_timer_create_ex(
         opts: *const llam_timer_opts_t,
         opts_size: usize,
         out: *mut *mut llam_timer_t,
     ) -> c_int;
 
-    /// Makes a timer whose first tick is due one interval from now. `EINVAL` for interval 0 or
-    /// out NULL.
+    /// Makes a timer whose first tick is due one interval from now. `EINVAL` for interval 0 or out
+    /// NULL.
     pub fn llam_timer_create(interval_ns: u64, out: *mut *mut llam_timer_t) -> c_int;
 
     /// `llam_timer_wait_until` without a deadline.
     pub fn llam_timer_wait(timer: *mut llam_timer_t, ticks_out: *mut u64) -> c_int;
 
     /// Waits for a tick and takes all due ones into `*ticks_out`. Errors, in order: `EINVAL`
-    /// ticks_out NULL; `ETIMEDOUT` deadline 0; `EINVAL` handle; `EXDEV`; `ECANCELED` timer
+    /// `ticks_out` NULL; `ETIMEDOUT` deadline 0; `EINVAL` handle; `EXDEV`; `ECANCELED` timer
     /// cancelled; `ETIMEDOUT`; `ECANCELED` task cancelled. Works on host threads.
     pub fn llam_timer_wait_until(
         timer: *mut llam_timer_t,
@@ -282,12 +1112,12 @@ unsafe extern "C" {
     /// Deactivates the key; values are not touched. `EINVAL` for a key that is not active.
     pub fn llam_task_local_key_delete(key: llam_task_local_key_t) -> c_int;
 
-    /// The calling task's value, NULL when there is none; errno is set to 0. NULL with `EINVAL`
-    /// for an inactive key, `ENOTSUP` on a host thread.
+    /// The calling task's value, NULL when there is none; errno is set to 0. NULL with `EINVAL` for
+    /// an inactive key, `ENOTSUP` on a host thread.
     pub fn llam_task_local_get(key: llam_task_local_key_t) -> *mut c_void;
 
-    /// Sets the calling task's value; NULL removes it. `ENOTSUP` on a host thread; `EINVAL` for
-    /// an inactive key (a NULL may still remove an old entry); `ENOMEM`.
+    /// Sets the calling task's value; NULL removes it. `ENOTSUP` on a host thread; `EINVAL` for an
+    /// inactive key (a NULL may still remove an old entry); `ENOMEM`.
     pub fn llam_task_local_set(key: llam_task_local_key_t, value: *mut c_void) -> c_int;
 
     /// A new token. NULL with `ENOMEM`. Any thread, any time.
@@ -318,8 +1148,8 @@ unsafe extern "C" {
     /// Takes the mutex if it is free. `EBUSY` held by anyone; `EINVAL`; `ENOTSUP`; `EXDEV`.
     pub fn llam_mutex_trylock(mutex: *mut llam_mutex_t) -> c_int;
 
-    /// Hands the mutex to the longest waiter. `EINVAL`; `ENOTSUP`; `EXDEV`; `EPERM` the caller
-    /// does not own it.
+    /// Hands the mutex to the longest waiter. `EINVAL`; `ENOTSUP`; `EXDEV`; `EPERM` the caller does
+    /// not own it.
     pub fn llam_mutex_unlock(mutex: *mut llam_mutex_t) -> c_int;
 
     /// A new condition variable. NULL with `ENOMEM`. Any thread, any time.
@@ -339,8 +1169,8 @@ unsafe extern "C" {
         deadline_ns: u64,
     ) -> c_int;
 
-    /// Wakes the longest waiter, if any. 0; `EINVAL`; `EXDEV`; `ENOTSUP` on a host thread when
-    /// the runtime is not live. Any thread.
+    /// Wakes the longest waiter, if any. 0; `EINVAL`; `EXDEV`; `ENOTSUP` on a host thread when the
+    /// runtime is not live. Any thread.
     pub fn llam_cond_signal(cond: *mut llam_cond_t) -> c_int;
 
     /// Wakes all current waiters. Errors as `llam_cond_signal`.
@@ -349,16 +1179,15 @@ unsafe extern "C" {
     /// A new channel of exactly this capacity. NULL with `EINVAL` for 0, `ENOMEM`.
     pub fn llam_channel_create(capacity: usize) -> *mut llam_channel_t;
 
-    /// Frees an empty, unused channel. `EINVAL`; `EXDEV`; `EBUSY` when values are buffered or
-    /// calls are inside.
+    /// Frees an empty, unused channel. `EINVAL`; `EXDEV`; `EBUSY` when values are buffered or calls
+    /// are inside.
     pub fn llam_channel_destroy(channel: *mut llam_channel_t) -> c_int;
 
     /// `llam_channel_send_until` without a deadline.
     pub fn llam_channel_send(channel: *mut llam_channel_t, value: *mut c_void) -> c_int;
 
-    /// Sends, parking while the channel is full. `EINVAL`; `ENOTSUP` host thread; `EXDEV`;
-    /// `EPIPE` closed; `ETIMEDOUT`; `ECANCELED`. On failure the value still belongs to the
-    /// caller.
+    /// Sends, parking while the channel is full. `EINVAL`; `ENOTSUP` host thread; `EXDEV`; `EPIPE`
+    /// closed; `ETIMEDOUT`; `ECANCELED`. On failure the value still belongs to the caller.
     pub fn llam_channel_send_until(
         channel: *mut llam_channel_t,
         value: *mut c_void,
@@ -397,8 +1226,8 @@ unsafe extern "C" {
     /// `EXDEV`. Any thread.
     pub fn llam_channel_close(channel: *mut llam_channel_t) -> c_int;
 
-    /// Performs exactly one of the arms; the lowest ready index wins. 0, `*selected_index` and
-    /// that arm's result_errno (0 or `EPIPE`). Errors, in order: `EINVAL`; `ENOTSUP` host thread;
+    /// Performs exactly one of the arms; the lowest ready index wins. 0, `*selected_index` and that
+    /// arm's `result_errno` (0 or `EPIPE`). Errors, in order: `EINVAL`; `ENOTSUP` host thread;
     /// `EINVAL` or `EXDEV` of an arm; `ETIMEDOUT`; `ECANCELED`.
     pub fn llam_channel_select(
         ops: *mut llam_select_op_t,
@@ -407,8 +1236,8 @@ unsafe extern "C" {
         selected_index: *mut usize,
     ) -> c_int;
 
-    /// Snapshot of the default runtime, zeros when it is not live. 0; `EINVAL` for NULL or size
-    /// 0. Any thread.
+    /// Snapshot of the default runtime, zeros when it is not live. 0; `EINVAL` for NULL or size 0.
+    /// Any thread.
     pub fn llam_runtime_collect_stats_ex(
         stats: *mut llam_runtime_stats_t,
         stats_size: usize,
@@ -426,8 +1255,8 @@ unsafe extern "C" {
     /// and library have the same ABI.
     pub fn llam_runtime_collect_stats(stats: *mut llam_runtime_stats_t) -> c_int;
 
-    /// Writes the default runtime's statistics to fd as one JSON object and a newline. `EINVAL`
-    /// fd below 0; errors of write(2).
+    /// Writes the default runtime's statistics to fd as one JSON object and a newline. `EINVAL` fd
+    /// below 0; errors of write(2).
     pub fn llam_runtime_write_stats_json(fd: c_int) -> c_int;
 
     /// Writes readable text about the default runtime to fd; errors are ignored. Any thread, any
@@ -435,31 +1264,31 @@ unsafe extern "C" {
     pub fn llam_dump_runtime_state(fd: c_int);
 
     /// read(2).
-    pub fn llam_read(fd: llam_fd_t, buf: *mut c_void, count: usize) -> ssize_t;
+    pub fn llam_read(fd: llam_fd_t, buf: *mut c_void, count: usize) -> isize;
 
     /// POSIX: `llam_read`. Windows: reads a HANDLE.
-    pub fn llam_read_handle(handle: llam_handle_t, buf: *mut c_void, count: usize) -> ssize_t;
+    pub fn llam_read_handle(handle: llam_handle_t, buf: *mut c_void, count: usize) -> isize;
 
-    /// Waits up to timeout_ms (negative: no limit) for readability, then reads. `ETIMEDOUT`;
+    /// Waits up to `timeout_ms` (negative: no limit) for readability, then reads. `ETIMEDOUT`;
     /// `ECANCELED`; errors of read(2). count 0 returns 0 at once.
     pub fn llam_read_when_ready(
         fd: llam_fd_t,
         buf: *mut c_void,
         count: usize,
         timeout_ms: c_int,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// write(2); may be partial. SIGPIPE is not suppressed.
-    pub fn llam_write(fd: llam_fd_t, buf: *const c_void, count: usize) -> ssize_t;
+    pub fn llam_write(fd: llam_fd_t, buf: *const c_void, count: usize) -> isize;
 
     /// POSIX: `llam_write`. Windows: writes a HANDLE.
-    pub fn llam_write_handle(handle: llam_handle_t, buf: *const c_void, count: usize) -> ssize_t;
+    pub fn llam_write_handle(handle: llam_handle_t, buf: *const c_void, count: usize) -> isize;
 
-    /// writev(2); may be partial. `EINVAL` iovcnt below 0 or above IOV_MAX; 0 slices return 0.
-    pub fn llam_writev(fd: llam_fd_t, iov: *const llam_iovec_t, iovcnt: c_int) -> ssize_t;
+    /// writev(2); may be partial. `EINVAL` iovcnt below 0 or above `IOV_MAX`; 0 slices return 0.
+    pub fn llam_writev(fd: llam_fd_t, iov: *const llam_iovec_t, iovcnt: c_int) -> isize;
 
-    /// Closes fd after forgetting what the engine knows about it. `EBADF`; errors of close(2).
-    /// Any thread.
+    /// Closes fd after forgetting what the engine knows about it. `EBADF`; errors of close(2). Any
+    /// thread.
     pub fn llam_close(fd: llam_fd_t) -> c_int;
 
     /// POSIX: `llam_close`. Windows: CloseHandle.
@@ -473,7 +1302,7 @@ unsafe extern "C" {
     /// `ECANCELED`; errors of connect(2).
     pub fn llam_connect(fd: llam_fd_t, addr: *const sockaddr, addrlen: socklen_t) -> c_int;
 
-    /// Waits up to timeout_ms (negative: no limit, 0: probe) for one descriptor. 1 ready, 0
+    /// Waits up to `timeout_ms` (negative: no limit, 0: probe) for one descriptor. 1 ready, 0
     /// timeout; `*revents` is always written. Invalid descriptors give 1 with POLLNVAL.
     /// `ECANCELED`.
     pub fn llam_poll_fd(
@@ -491,8 +1320,8 @@ unsafe extern "C" {
         revents: *mut c_short,
     ) -> c_int;
 
-    /// recvfrom(2); MSG_DONTWAIT does not prevent waiting in a task. `EINVAL` when exactly one of
-    /// src_addr and addrlen is NULL, or buf is NULL.
+    /// recvfrom(2); `MSG_DONTWAIT` does not prevent waiting in a task. `EINVAL` when exactly one of
+    /// `src_addr` and addrlen is NULL, or buf is NULL.
     pub fn llam_recvfrom(
         fd: llam_fd_t,
         buf: *mut c_void,
@@ -500,10 +1329,10 @@ unsafe extern "C" {
         flags: c_int,
         src_addr: *mut sockaddr,
         addrlen: *mut socklen_t,
-    ) -> ssize_t;
+    ) -> isize;
 
-    /// sendto(2); dst_addr NULL sends on a connected socket. `EINVAL` buf NULL, or dst_addr NULL
-    /// with a length.
+    /// sendto(2); `dst_addr` NULL sends on a connected socket. `EINVAL` buf NULL, or `dst_addr`
+    /// NULL with a length.
     pub fn llam_sendto(
         fd: llam_fd_t,
         buf: *const c_void,
@@ -511,14 +1340,14 @@ unsafe extern "C" {
         flags: c_int,
         dst_addr: *const sockaddr,
         addrlen: socklen_t,
-    ) -> ssize_t;
+    ) -> isize;
 
-    /// pread(2). `EINVAL` buf NULL, count above UINT32_MAX; `EOVERFLOW` offset above INT64_MAX;
+    /// pread(2). `EINVAL` buf NULL, count above `UINT32_MAX`; `EOVERFLOW` offset above `INT64_MAX`;
     /// `EBADF`; `ESPIPE`.
-    pub fn llam_pread(fd: llam_fd_t, buf: *mut c_void, count: usize, offset: u64) -> ssize_t;
+    pub fn llam_pread(fd: llam_fd_t, buf: *mut c_void, count: usize, offset: u64) -> isize;
 
     /// pwrite(2). Errors as `llam_pread`.
-    pub fn llam_pwrite(fd: llam_fd_t, buf: *const c_void, count: usize, offset: u64) -> ssize_t;
+    pub fn llam_pwrite(fd: llam_fd_t, buf: *const c_void, count: usize, offset: u64) -> isize;
 
     /// preadv(2). `EINVAL` bad slices; 0 slices return 0; else as `llam_pread`.
     pub fn llam_preadv(
@@ -526,7 +1355,7 @@ unsafe extern "C" {
         iov: *const llam_mut_iovec_t,
         iovcnt: c_int,
         offset: u64,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// pwritev(2). Errors as `llam_preadv`.
     pub fn llam_pwritev(
@@ -534,7 +1363,7 @@ unsafe extern "C" {
         iov: *const llam_iovec_t,
         iovcnt: c_int,
         offset: u64,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// POSIX: `llam_pread`. Windows: a HANDLE.
     pub fn llam_pread_handle(
@@ -542,7 +1371,7 @@ unsafe extern "C" {
         buf: *mut c_void,
         count: usize,
         offset: u64,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// POSIX: `llam_pwrite`. Windows: a HANDLE.
     pub fn llam_pwrite_handle(
@@ -550,7 +1379,7 @@ unsafe extern "C" {
         buf: *const c_void,
         count: usize,
         offset: u64,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// POSIX: `llam_preadv`. Windows: a HANDLE.
     pub fn llam_preadv_handle(
@@ -558,7 +1387,7 @@ unsafe extern "C" {
         iov: *const llam_mut_iovec_t,
         iovcnt: c_int,
         offset: u64,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// POSIX: `llam_pwritev`. Windows: a HANDLE.
     pub fn llam_pwritev_handle(
@@ -566,15 +1395,15 @@ unsafe extern "C" {
         iov: *const llam_iovec_t,
         iovcnt: c_int,
         offset: u64,
-    ) -> ssize_t;
+    ) -> isize;
 
-    /// Reads up to max_count bytes into a new buffer. Above 0 and `*out`; 0 and NULL at the end
+    /// Reads up to `max_count` bytes into a new buffer. Above 0 and `*out`; 0 and NULL at the end
     /// of the stream. `EINVAL`; `EBADF`; `EISDIR`; `ENOMEM`; `ECANCELED`.
     pub fn llam_read_owned(
         fd: llam_fd_t,
         max_count: usize,
         out: *mut *mut llam_io_buffer_t,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// `llam_read_owned` with the flags of recv(2); `ENOTSOCK`.
     pub fn llam_recv_owned(
@@ -582,7 +1411,7 @@ unsafe extern "C" {
         max_count: usize,
         flags: c_int,
         out: *mut *mut llam_io_buffer_t,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// `llam_recvfrom` into a new buffer. An empty datagram gives 0 and no buffer.
     pub fn llam_recvfrom_owned(
@@ -592,17 +1421,17 @@ unsafe extern "C" {
         src_addr: *mut sockaddr,
         addrlen: *mut socklen_t,
         out: *mut *mut llam_io_buffer_t,
-    ) -> ssize_t;
+    ) -> isize;
 
-    /// pread(2) into a new buffer with this alignment (0, or a power of two from the size
-    /// of a pointer). `EINVAL`; `EBADF`; `EISDIR`; `ESPIPE`; `EOVERFLOW`; `ENOMEM`; `ECANCELED`.
+    /// pread(2) into a new buffer with this alignment (0, or a power of two from `sizeof(void *)`).
+    /// `EINVAL`; `EBADF`; `EISDIR`; `ESPIPE`; `EOVERFLOW`; `ENOMEM`; `ECANCELED`.
     pub fn llam_pread_owned_aligned(
         fd: llam_fd_t,
         max_count: usize,
         offset: u64,
         alignment: usize,
         out: *mut *mut llam_io_buffer_t,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// POSIX: `llam_pread_owned_aligned`. Windows: a HANDLE.
     pub fn llam_pread_handle_owned_aligned(
@@ -611,7 +1440,7 @@ unsafe extern "C" {
         offset: u64,
         alignment: usize,
         out: *mut *mut llam_io_buffer_t,
-    ) -> ssize_t;
+    ) -> isize;
 
     /// Writes the defaults: all 0. 0; `EINVAL` for NULL or size 0.
     pub fn llam_io_buffer_opts_init(opts: *mut llam_io_buffer_opts_t, opts_size: usize) -> c_int;
@@ -671,7 +1500,7 @@ unsafe extern "C" {
         out: *mut llam_handle_t,
     ) -> c_int;
 
-    /// stat(2) on the blocking pool; fills at most out_size bytes. `EINVAL` path or out NULL,
+    /// stat(2) on the blocking pool; fills at most `out_size` bytes. `EINVAL` path or out NULL,
     /// size 0; `ECANCELED`; errors of stat(2).
     pub fn llam_stat_path_ex(
         path: *const c_char,
@@ -679,3 +1508,27 @@ unsafe extern "C" {
         out_size: usize,
     ) -> c_int;
 }
+
+/// Size of `llam_abi_info_t` here; the size argument that goes with it.
+pub const LLAM_ABI_INFO_CURRENT_SIZE: usize = size_of::<llam_abi_info_t>();
+
+/// Size of `llam_file_stat_t` here; the size argument that goes with it.
+pub const LLAM_FILE_STAT_CURRENT_SIZE: usize = size_of::<llam_file_stat_t>();
+
+/// Size of `llam_io_buffer_opts_t` here; the size argument that goes with it.
+pub const LLAM_IO_BUFFER_OPTS_CURRENT_SIZE: usize = size_of::<llam_io_buffer_opts_t>();
+
+/// Size of `llam_runtime_opts_t` here; the size argument that goes with it.
+pub const LLAM_RUNTIME_OPTS_CURRENT_SIZE: usize = size_of::<llam_runtime_opts_t>();
+
+/// Size of `llam_runtime_stats_t` here; the size argument that goes with it.
+pub const LLAM_RUNTIME_STATS_CURRENT_SIZE: usize = size_of::<llam_runtime_stats_t>();
+
+/// Size of `llam_signal_opts_t` here; the size argument that goes with it.
+pub const LLAM_SIGNAL_OPTS_CURRENT_SIZE: usize = size_of::<llam_signal_opts_t>();
+
+/// Size of `llam_spawn_opts_t` here; the size argument that goes with it.
+pub const LLAM_SPAWN_OPTS_CURRENT_SIZE: usize = size_of::<llam_spawn_opts_t>();
+
+/// Size of `llam_timer_opts_t` here; the size argument that goes with it.
+pub const LLAM_TIMER_OPTS_CURRENT_SIZE: usize = size_of::<llam_timer_opts_t>();

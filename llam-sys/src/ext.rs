@@ -1,12 +1,12 @@
 //! What the C ABI cannot say: task names, a worker count, park deadlines, a word per task.
 //!
-//! Owns the Rust-only doors to the engine and their fallbacks. With feature `bundled` every function
-//! is that of `llam_runtime::ext`; without it the nearest call of the C ABI takes its place, as each
-//! entry says. Called by the crate `llam`; C programs have no use for it.
+//! Owns the Rust-only doors to the engine and their fallbacks. With the bundled engine every function
+//! is that of `llam_runtime::ext`; with an installed SDK the nearest call of the C ABI takes its place,
+//! as each entry says. Called by the crate `llam`; C programs have no use for it.
 //!
 //! ```text
-//!   llam ──> ext ──┬── bundled    (feature `bundled`)  ──> llam_runtime::ext
-//!                  └── installed  (any other engine)   ──> the 130 functions
+//!   llam ──> ext ──┬── bundled                      ──> llam_runtime::ext
+//!                  └── installed (an SDK is named)  ──> the functions of the C ABI
 //! ```
 
 use core::ffi::{c_int, c_void};
@@ -20,13 +20,13 @@ use crate::types::{
 #[cfg(unix)]
 use libc::{sockaddr, socklen_t};
 
-#[cfg(feature = "bundled")]
+#[cfg(llam_bundled)]
 mod bundled;
-#[cfg(feature = "bundled")]
+#[cfg(llam_bundled)]
 use bundled as engine;
-#[cfg(not(feature = "bundled"))]
+#[cfg(not(llam_bundled))]
 mod installed;
-#[cfg(not(feature = "bundled"))]
+#[cfg(not(llam_bundled))]
 use installed as engine;
 
 pub use engine::SpawnMeta;
@@ -39,7 +39,9 @@ pub const HAS_PARK_DEADLINE: bool = engine::HAS_PARK_DEADLINE;
 /// overflow reports.
 ///
 /// Results and errors are those of the call it stands for (`abi.md` 4.3 and 4.4). Works on any
-/// thread. Fallback: the plain call; `meta` is ignored.
+/// thread. Fallback: the plain call; `meta` is ignored, so the argument of a task that never runs is
+/// forgotten, and a task with `LLAM_SPAWN_F_PINNED` runs on the worker of its spawner. A debug build
+/// asks for the next larger stack class.
 ///
 /// # Safety
 ///
@@ -59,9 +61,25 @@ pub unsafe fn spawn(
     unsafe { engine::spawn(runtime, group, entry, arg, opts, opts_size, meta) }
 }
 
+/// Whether the engine is the bundled one; an installed SDK has the fallbacks below.
+pub const IS_BUNDLED: bool = cfg!(llam_bundled);
+
+/// The major ABI number that the SDK's header names: 2, as for the bundled engine, or 1.
+pub const ABI_MAJOR: u32 = if cfg!(llam_abi_1) { 1 } else { 2 };
+
+/// The default options of ABI 2, whatever the engine's own defaults are.
+///
+/// They are those of `llam_runtime_opts_init` (`abi.md` 4.1). Fallback: the same, but on an SDK 1.x,
+/// whose `deterministic` is 1 by default, it is 0 here as well.
+#[must_use]
+pub fn default_runtime_opts() -> llam_runtime_opts_t {
+    engine::default_runtime_opts()
+}
+
 /// `llam_runtime_init_ex` with a number of workers; 0 means one per CPU.
 ///
-/// Errors as there (`abi.md` 4.2). Fallback: 1 sets `deterministic`, other numbers are ignored.
+/// Errors as there (`abi.md` 4.2). Fallback: 1 sets `deterministic`, other numbers are ignored. On an
+/// SDK 1.x [`runtime_create`] starts the default runtime, the only one there: `EBUSY` when it is live.
 ///
 /// # Safety
 ///
@@ -92,10 +110,20 @@ pub unsafe fn runtime_create(
     unsafe { engine::runtime_create(opts, opts_size, workers, out) }
 }
 
+/// `llam_runtime_request_stop`: a stop request to the caller's runtime (`abi.md` 5.1.4).
+///
+/// 0, or -1 with `EINVAL` when it is not live. On an SDK 1.x, where the engine's own request wakes no
+/// parked task, as at [`runtime_request_stop`].
+pub fn request_stop() -> c_int {
+    engine::request_stop()
+}
+
 /// A stop request (`abi.md` 5.1.4) to a named runtime, from any thread.
 ///
-/// 0, or -1 with `EINVAL` when it is not live. Fallback: works for the default runtime on host
-/// threads, else -1 with `ENOTSUP`.
+/// 0, or -1 with `EINVAL` when it is not live. Fallback: the default runtime is stopped at once from
+/// host threads; otherwise a task is spawned on the runtime that stops it, so the request takes effect
+/// when that task gets its turn. On an SDK 1.x a stop request wakes no parked task; there the tasks
+/// that [`spawn`] started without a token and outside groups are cancelled through one of this crate.
 ///
 /// # Safety
 ///
@@ -175,7 +203,8 @@ pub fn io_backend() -> &'static str {
 /// `llam_join` that neither cancellation, nor a stop request, nor a park deadline ends early.
 ///
 /// 0, or -1 with the errors of `llam_join` (`abi.md` 4.3) except `ECANCELED`. Fallback: `llam_join`
-/// again and again while the answer is `ECANCELED`, with pauses of up to 10 ms in a blocking region.
+/// again and again while the answer is `ECANCELED`, yielding in between, then with pauses of up to
+/// 10 ms in a blocking region.
 ///
 /// # Safety
 ///

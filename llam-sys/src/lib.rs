@@ -4,10 +4,17 @@
 //! under the same names. Nothing is safe: handles are plain pointers and every call is `unsafe`. The
 //! crate `llam` is the safe layer on top.
 //!
-//! - `types`: handle types, structs, constants.
-//! - `bindings`: the 130 functions.
+//! - `bindings`: the 130 functions, the handle types, structs and constants, generated from the
+//!   headers by bindgen and checked in.
+//! - `types`: descriptors and their invalid values, which differ by platform.
 //! - `inline`: what the headers have as inline functions and macros.
 //! - [`ext`]: what the C ABI cannot say, with a fallback where the engine is not ours.
+//!
+//! Rules that all functions share (`abi.md` 4.0): those that return `c_int` or `ssize_t` give -1 and
+//! set `errno` when they fail, those that return a pointer give null and set `errno`. Deadlines are
+//! absolute, in nanoseconds of `llam_now_ns`. A null, dead or foreign handle gives `EINVAL`; a task
+//! that uses an object of another runtime gets `EXDEV`; a cancelled task gets `ECANCELED` from calls
+//! that park.
 //!
 //! Feature `bundled` (default) links the engine `llam-runtime`, which exports the functions.
 //! Without it the symbols must come from elsewhere at link time.
@@ -20,16 +27,106 @@
     reason = "the names are those of the C headers, so that one documentation serves both"
 )]
 
-#[cfg(feature = "bundled")]
+#[cfg(llam_bundled)]
 extern crate llam_runtime as _;
 
+#[cfg(not(llam_generated))]
+#[cfg_attr(
+    not(llam_bundled),
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "where the SDK lacks a function, a stand-in has its place"
+    )
+)]
 mod bindings;
+/// The declarations of the header at hand; those that it lacks are the checked-in ones.
+#[cfg(llam_generated)]
+mod bindings {
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        unused_imports,
+        reason = "the header need not be ours, and may be older"
+    )]
+
+    pub use crate::checked_in::*;
+
+    include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+}
+#[cfg(llam_generated)]
+#[path = "bindings.rs"]
+#[allow(
+    clashing_extern_declarations,
+    dead_code,
+    unreachable_pub,
+    reason = "where the header at hand differs, it comes first"
+)]
+mod checked_in;
 pub mod ext;
 #[cfg(not(unix))]
 mod foreign;
 mod inline;
+#[cfg(not(llam_bundled))]
+mod standin;
 mod types;
 
-pub use bindings::*;
+// One path to each name: with a second one, `rustc` finds what the generated declarations replace
+// ambiguous.
 pub use inline::*;
 pub use types::*;
+
+/// Exports a stand-in in place of the declaration of a function that the SDK lacks: an explicit name
+/// wins over the glob import of the bindings.
+#[cfg(not(llam_bundled))]
+macro_rules! stand_in {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        $(
+            #[cfg(llam_lacks = $text)]
+            pub use standin::$name;
+        )*
+    };
+}
+#[cfg(not(llam_bundled))]
+stand_in! {
+    llam_runtime_spawn_ex = "llam_runtime_spawn_ex",
+    llam_timer_create_ex = "llam_timer_create_ex",
+    llam_timer_create = "llam_timer_create",
+    llam_timer_wait = "llam_timer_wait",
+    llam_timer_wait_until = "llam_timer_wait_until",
+    llam_timer_reset = "llam_timer_reset",
+    llam_timer_cancel = "llam_timer_cancel",
+    llam_timer_destroy = "llam_timer_destroy",
+    llam_signal_set_create_ex = "llam_signal_set_create_ex",
+    llam_signal_wait = "llam_signal_wait",
+    llam_signal_wait_until = "llam_signal_wait_until",
+    llam_signal_set_destroy = "llam_signal_set_destroy",
+    llam_channel_try_send = "llam_channel_try_send",
+    llam_channel_try_recv_result = "llam_channel_try_recv_result",
+    llam_writev = "llam_writev",
+    llam_close = "llam_close",
+    llam_close_handle = "llam_close_handle",
+    llam_recvfrom = "llam_recvfrom",
+    llam_sendto = "llam_sendto",
+    llam_pread = "llam_pread",
+    llam_pwrite = "llam_pwrite",
+    llam_preadv = "llam_preadv",
+    llam_pwritev = "llam_pwritev",
+    llam_pread_handle = "llam_pread_handle",
+    llam_pwrite_handle = "llam_pwrite_handle",
+    llam_preadv_handle = "llam_preadv_handle",
+    llam_pwritev_handle = "llam_pwritev_handle",
+    llam_recvfrom_owned = "llam_recvfrom_owned",
+    llam_pread_owned_aligned = "llam_pread_owned_aligned",
+    llam_pread_handle_owned_aligned = "llam_pread_handle_owned_aligned",
+    llam_io_buffer_opts_init = "llam_io_buffer_opts_init",
+    llam_io_buffer_alloc_ex = "llam_io_buffer_alloc_ex",
+    llam_io_buffer_alloc = "llam_io_buffer_alloc",
+    llam_io_buffer_alloc_aligned = "llam_io_buffer_alloc_aligned",
+    llam_io_buffer_alignment = "llam_io_buffer_alignment",
+    llam_getaddrinfo_result = "llam_getaddrinfo_result",
+    llam_freeaddrinfo_result = "llam_freeaddrinfo_result",
+    llam_open_async = "llam_open_async",
+    llam_stat_path_ex = "llam_stat_path_ex",
+    llam_runtime_collect_stats_ex_handle = "llam_runtime_collect_stats_ex_handle",
+}

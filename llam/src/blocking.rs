@@ -11,6 +11,7 @@ use std::thread;
 
 use crate::error::{Result, check};
 use crate::sys;
+use crate::time;
 
 /// Closure and result of one call, on the caller's stack.
 struct Call<F, T> {
@@ -60,6 +61,7 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    time::check_scope()?;
     let mut call = Call {
         f: Some(f),
         outcome: None,
@@ -76,6 +78,7 @@ where
         )
     };
     check(status)?;
+    time::check_scope()?;
     Ok(call
         .outcome
         .expect("the engine says that the callback has run"))

@@ -37,6 +37,7 @@ pub struct File {
 }
 
 fn open(path: &Path, flags: i32) -> io::Result<File> {
+    crate::time::check_scope()?;
     let path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     loop {

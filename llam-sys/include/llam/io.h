@@ -69,7 +69,7 @@ typedef struct llam_file_stat {
     uint64_t mtime_ns; /**< Modification time, ns since 1970. */
     uint64_t atime_ns; /**< Access time, ns since 1970. */
     uint64_t ctime_ns; /**< Status-change time, ns since 1970. */
-    uint32_t mode; /**< st_mode on POSIX. */
+    uint32_t mode; /**< st_mode on POSIX; the file attributes on Windows. */
     uint32_t type; /**< LLAM_FILE_TYPE_*. */
     uint64_t reserved0; /**< Always 0. */
 } llam_file_stat_t;

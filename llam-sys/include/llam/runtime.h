@@ -132,10 +132,10 @@ typedef enum llam_select_op_kind {
 
 /** Spawn flags. Unknown bits are kept and reported back by llam_task_flags. */
 enum {
-    LLAM_SPAWN_F_PINNED = 1, /**< Stays with the worker it was spawned on. */
-    LLAM_SPAWN_F_NO_PREEMPT = 2, /**< Safepoints never yield for it. */
-    LLAM_SPAWN_F_SYS_TASK = 4, /**< Marks helper work. */
-    LLAM_SPAWN_F_LATENCY_CRITICAL = 8 /**< Forces class LATENCY. */
+    LLAM_SPAWN_F_PINNED = 1, /**< Spawn flag: stays with the worker it was spawned on. */
+    LLAM_SPAWN_F_NO_PREEMPT = 2, /**< Spawn flag: safepoints never yield for it. */
+    LLAM_SPAWN_F_SYS_TASK = 4, /**< Spawn flag: marks helper work. */
+    LLAM_SPAWN_F_LATENCY_CRITICAL = 8 /**< Spawn flag: forces class LATENCY. */
 };
 
 /* ---- Structs ---- */

@@ -4,15 +4,13 @@
 //! its namesake in `llam_runtime::ext`. Called by the parent module alone.
 
 use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
 
 use libc::{sockaddr, socklen_t};
 use llam_runtime::ext;
 pub use llam_runtime::ext::SpawnMeta;
 
-use crate::types::{
-    llam_fd_t, llam_runtime_opts_t, llam_runtime_t, llam_spawn_opts_t, llam_task_fn,
-    llam_task_group_t, llam_task_t,
-};
+use crate::*;
 
 pub(super) const HAS_PARK_DEADLINE: bool = true;
 
@@ -41,6 +39,15 @@ pub(super) unsafe fn spawn(
     }
 }
 
+pub(super) fn default_runtime_opts() -> llam_runtime_opts_t {
+    let mut opts = MaybeUninit::<llam_runtime_opts_t>::zeroed();
+    // SAFETY: `opts` is as large as the size says, and all-zero is a valid value of plain integers.
+    unsafe {
+        llam_runtime_opts_init(opts.as_mut_ptr(), LLAM_RUNTIME_OPTS_CURRENT_SIZE);
+        opts.assume_init()
+    }
+}
+
 pub(super) unsafe fn runtime_init(
     opts: *const llam_runtime_opts_t,
     opts_size: usize,
@@ -58,6 +65,11 @@ pub(super) unsafe fn runtime_create(
 ) -> c_int {
     // SAFETY: only pointer types change; the caller keeps the contract of `super::runtime_create`.
     unsafe { ext::runtime_create(opts.cast(), opts_size, workers, out.cast()) }
+}
+
+pub(super) fn request_stop() -> c_int {
+    // SAFETY: takes nothing; allowed on any thread.
+    unsafe { llam_runtime_request_stop() }
 }
 
 pub(super) unsafe fn runtime_request_stop(runtime: *mut llam_runtime_t) -> c_int {

@@ -15,8 +15,8 @@ use crate::foreign::{sockaddr, socklen_t};
 #[cfg(unix)]
 use libc::{sockaddr, socklen_t};
 
-use crate::bindings::*;
-use crate::types::*;
+use crate::standin::{is_in_task, last_errno};
+use crate::*;
 
 /// Where and under which name a task is spawned; shown in dumps and overflow reports.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +36,9 @@ pub(super) const HAS_PARK_DEADLINE: bool = false;
 /// The longest pause between two attempts of [`join_uncancellable`].
 const MAX_JOIN_PAUSE: Duration = Duration::from_millis(10);
 
+/// How often [`join_uncancellable`] yields before it begins to pause.
+const YIELDS_BEFORE_PAUSE: u32 = 64;
+
 pub(super) unsafe fn spawn(
     runtime: *mut llam_runtime_t,
     group: *mut llam_task_group_t,
@@ -45,6 +48,12 @@ pub(super) unsafe fn spawn(
     opts_size: usize,
     _meta: SpawnMeta<'_>,
 ) -> *mut llam_task_t {
+    // SAFETY: the caller promises null or that many readable bytes.
+    let own = unsafe { spawn_opts(opts, opts_size, group) };
+    let (opts, opts_size) = match &own {
+        Some(own) => (ptr::from_ref(own), LLAM_SPAWN_OPTS_CURRENT_SIZE),
+        None => (opts, opts_size),
+    };
     // SAFETY: the caller keeps the contract of `super::spawn`, which is that of these calls.
     unsafe {
         if !group.is_null() {
@@ -57,37 +66,123 @@ pub(super) unsafe fn spawn(
     }
 }
 
-/// The caller's options with `deterministic` set, in a full struct of this crate.
+/// The caller's options with what this crate adds, or `None` when it adds nothing.
+///
+/// - Rust code without optimisation needs about four times the stack, and an SDK's stacks are those
+///   of optimised code: a debug build asks for the next larger class.
+/// - On an SDK 1.x a task that brings no token gets the one that [`stop`] cancels.
 ///
 /// # Safety
 ///
 /// `opts` is null or readable for `opts_size` bytes.
-unsafe fn with_one_worker(
+unsafe fn spawn_opts(
+    opts: *const llam_spawn_opts_t,
+    opts_size: usize,
+    group: *mut llam_task_group_t,
+) -> Option<llam_spawn_opts_t> {
+    // Other sizes go to the engine as they are, for it to complain or to cut.
+    if opts_size != LLAM_SPAWN_OPTS_CURRENT_SIZE {
+        return None;
+    }
+    // SAFETY: not null, so the caller promises that many bytes.
+    let mut own = unsafe { opts.as_ref() }.copied()?;
+    if cfg!(debug_assertions) && own.stack_class < LLAM_STACK_CLASS_HUGE {
+        own.stack_class += 1;
+    }
+    // A child with a token of its own is not cancelled by its group.
+    if cfg!(llam_abi_1) && own.cancel_token.is_null() && group.is_null() {
+        own.cancel_token = stop::token();
+    }
+    Some(own)
+}
+
+/// Stop requests on an SDK 1.x, which wake no parked task: every task of this crate that brings no
+/// token of its own observes one token, and a stop request cancels it.
+mod stop {
+    use core::ffi::c_int;
+    use core::ptr;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::{llam_cancel_token_cancel, llam_cancel_token_create, llam_cancel_token_t};
+
+    /// The address of the token that new tasks get, 0 before the first and after a stop. Tokens are
+    /// never destroyed: tasks of a run that was stopped may still hold theirs.
+    static CURRENT: Mutex<usize> = Mutex::new(0);
+
+    /// The token for a new task; null when none can be made, and the task is not stopped then.
+    pub(super) fn token() -> *mut llam_cancel_token_t {
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current == 0 {
+            // SAFETY: takes nothing; allowed on any thread.
+            *current = unsafe { llam_cancel_token_create() }.expose_provenance();
+        }
+        ptr::with_exposed_provenance_mut(*current)
+    }
+
+    /// Cancels the tasks that have the token. Those spawned later in the same run get it as well, as
+    /// a stop request holds until the run has returned; a new runtime ends that.
+    pub(super) fn cancel() {
+        let token = token();
+        if !token.is_null() {
+            // SAFETY: made above and never destroyed.
+            unsafe { llam_cancel_token_cancel(token) };
+        }
+    }
+
+    /// Gives the tasks of a runtime that was started just now a new token; passes the status on.
+    pub(super) fn renew_after(status: c_int) -> c_int {
+        if status == 0 {
+            *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        }
+        status
+    }
+}
+
+/// The options to start a runtime with: the caller's, in a full struct of this crate, with
+/// `deterministic` as the number of workers asks for.
+///
+/// # Safety
+///
+/// `opts` is null or readable for `opts_size` bytes.
+unsafe fn runtime_opts(
     opts: *const llam_runtime_opts_t,
     opts_size: usize,
+    workers: u32,
 ) -> (llam_runtime_opts_t, usize) {
-    let mut copy = MaybeUninit::<llam_runtime_opts_t>::zeroed();
-    // SAFETY: `copy` is as large as the size says, and all-zero is a valid value of plain integers.
-    let mut copy = unsafe {
-        llam_runtime_opts_init(copy.as_mut_ptr(), LLAM_RUNTIME_OPTS_CURRENT_SIZE);
-        copy.assume_init()
-    };
+    let mut own = default_runtime_opts();
     let mut size = LLAM_RUNTIME_OPTS_CURRENT_SIZE;
     if !opts.is_null() {
         size = opts_size.min(LLAM_RUNTIME_OPTS_CURRENT_SIZE);
         // SAFETY: both sides are valid for `size` bytes: the caller's by its own promise, ours
         // because of the minimum; every bit pattern is a valid value of plain integers.
         unsafe {
-            ptr::copy_nonoverlapping(opts.cast::<u8>(), (&raw mut copy).cast::<u8>(), size);
+            ptr::copy_nonoverlapping(opts.cast::<u8>(), (&raw mut own).cast::<u8>(), size);
+        }
+        // A size of 0 stays, because it is an error to report; a larger one that ends before
+        // `deterministic` would hide it, and the rest has its default anyway.
+        if size != 0 {
+            size = size.max(size_of::<u32>());
         }
     }
-    copy.deterministic = 1;
-    // A size that ends before `deterministic` would hide it; the rest has its default anyway. A size
-    // of 0 stays, because it is an error to report.
-    if size != 0 {
-        size = size.max(size_of::<u32>());
+    if workers == 1 {
+        own.deterministic = 1;
     }
-    (copy, size)
+    (own, size)
+}
+
+pub(super) fn default_runtime_opts() -> llam_runtime_opts_t {
+    let mut own = MaybeUninit::<llam_runtime_opts_t>::zeroed();
+    // SAFETY: `own` is as large as the size says, and all-zero is a valid value of plain integers.
+    let mut own = unsafe {
+        llam_runtime_opts_init(own.as_mut_ptr(), LLAM_RUNTIME_OPTS_CURRENT_SIZE);
+        own.assume_init()
+    };
+    // An SDK 1.x has 1 here, which is one worker, and knows no preemption mode.
+    if cfg!(llam_abi_1) {
+        own.deterministic = 0;
+        own.preempt_mode = LLAM_PREEMPT_AUTO;
+    }
+    own
 }
 
 pub(super) unsafe fn runtime_init(
@@ -96,13 +191,11 @@ pub(super) unsafe fn runtime_init(
     workers: u32,
 ) -> c_int {
     // SAFETY: the caller keeps the contract of `super::runtime_init`; the copy is a local.
-    unsafe {
-        if workers != 1 {
-            return llam_runtime_init_ex(opts, opts_size);
-        }
-        let (copy, size) = with_one_worker(opts, opts_size);
-        llam_runtime_init_ex(&raw const copy, size)
-    }
+    let status = unsafe {
+        let (own, size) = runtime_opts(opts, opts_size, workers);
+        llam_runtime_init_ex(&raw const own, size)
+    };
+    stop::renew_after(status)
 }
 
 pub(super) unsafe fn runtime_create(
@@ -112,24 +205,50 @@ pub(super) unsafe fn runtime_create(
     out: *mut *mut llam_runtime_t,
 ) -> c_int {
     // SAFETY: the caller keeps the contract of `super::runtime_create`; the copy is a local.
-    unsafe {
-        if workers != 1 {
-            return llam_runtime_create(opts, opts_size, out);
-        }
-        let (copy, size) = with_one_worker(opts, opts_size);
-        llam_runtime_create(&raw const copy, size, out)
+    let status = unsafe {
+        let (own, size) = runtime_opts(opts, opts_size, workers);
+        llam_runtime_create(&raw const own, size, out)
+    };
+    stop::renew_after(status)
+}
+
+pub(super) fn request_stop() -> c_int {
+    if cfg!(llam_abi_1) {
+        stop::cancel();
     }
+    // SAFETY: takes nothing; allowed on any thread.
+    unsafe { llam_runtime_request_stop() }
+}
+
+/// The entry of a task that asks its own runtime to stop.
+unsafe extern "C" fn stop_own_runtime(_arg: *mut c_void) {
+    // SAFETY: takes nothing; a task may always call it.
+    unsafe { llam_runtime_request_stop() };
 }
 
 pub(super) unsafe fn runtime_request_stop(runtime: *mut llam_runtime_t) -> c_int {
-    // SAFETY: no arguments that could be wrong; a host thread's request is for the default runtime.
-    unsafe {
-        if runtime == llam_runtime_default() && llam_current_task().is_null() {
-            return llam_runtime_request_stop();
-        }
+    // A host thread's request is for the default runtime, and so is every request on an SDK 1.x.
+    // SAFETY: takes nothing; always allowed.
+    let is_default = runtime == unsafe { llam_runtime_default() };
+    if is_default && (cfg!(llam_abi_1) || !is_in_task()) {
+        return request_stop();
     }
-    set_errno(libc::ENOTSUP);
-    -1
+    // The call names no runtime, but stops that of its caller.
+    // SAFETY: the engine checks the handle; the entry takes no argument.
+    unsafe {
+        let task = llam_runtime_spawn_ex(
+            runtime,
+            Some(stop_own_runtime),
+            ptr::null_mut(),
+            ptr::null(),
+            0,
+        );
+        if task.is_null() {
+            return -1;
+        }
+        llam_detach(task);
+    }
+    0
 }
 
 pub(super) fn set_park_deadline(_deadline_ns: u64) -> u64 {
@@ -181,12 +300,20 @@ pub(super) fn set_task_data(data: *mut c_void) {
 }
 
 pub(super) unsafe fn join_uncancellable(task: *mut llam_task_t) -> c_int {
+    let mut attempts = 0;
     let mut pause = Duration::from_millis(1);
     loop {
         // SAFETY: the engine checks the handle.
         let code = unsafe { llam_join(task) };
         if code == 0 || last_errno() != libc::ECANCELED {
             return code;
+        }
+        // The child may be pinned to this very thread: it must get its turns.
+        // SAFETY: takes nothing; allowed on any thread.
+        unsafe { llam_yield() };
+        attempts += 1;
+        if attempts < YIELDS_BEFORE_PAUSE {
+            continue;
         }
         // A cancelled task can neither sleep nor use the pool; in a blocking region it may stop its
         // thread while the others go on elsewhere.
@@ -207,28 +334,4 @@ pub(super) fn release_descriptor(_fd: llam_fd_t) {}
 
 pub(super) fn io_backend() -> &'static str {
     "installed"
-}
-
-fn last_errno() -> c_int {
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
-}
-
-fn set_errno(code: c_int) {
-    // SAFETY: the address is that of the calling thread's own errno.
-    #[cfg(any(target_os = "linux", target_os = "dragonfly"))]
-    unsafe {
-        *libc::__errno_location() = code;
-    }
-    // SAFETY: the address is that of the calling thread's own errno.
-    #[cfg(any(target_os = "macos", target_os = "freebsd"))]
-    unsafe {
-        *libc::__error() = code;
-    }
-    // SAFETY: the address is that of the calling thread's own errno.
-    #[cfg(any(target_os = "openbsd", target_os = "netbsd"))]
-    unsafe {
-        *libc::__errno() = code;
-    }
-    #[cfg(not(unix))]
-    let _ = code;
 }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 
 use crate::error::{Error, Result, check, check_count};
 use crate::sys;
+use crate::time;
 
 mod owned;
 
@@ -44,6 +45,55 @@ pub struct AcceptedFd {
     pub addr: Option<SocketAddr>,
 }
 
+/// Waits until the descriptor is ready; `ETIMEDOUT` when the deadline passes first.
+#[cold]
+pub(crate) fn wait_ready(fd: Fd, events: i16, deadline_ns: u64) -> io::Result<()> {
+    loop {
+        // SAFETY: no events are asked back.
+        let ready =
+            unsafe { sys::llam_poll_fd(fd, events, timeout_ms(deadline_ns), std::ptr::null_mut()) };
+        if ready > 0 {
+            return Ok(());
+        }
+        if ready < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        } else if time::has_passed(deadline_ns) {
+            return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+        }
+    }
+}
+
+/// The milliseconds until a deadline, rounded up; -1 for none.
+fn timeout_ms(deadline_ns: u64) -> i32 {
+    if deadline_ns == u64::MAX {
+        return -1;
+    }
+    let left_ns = deadline_ns.saturating_sub(time::now_ns());
+    i32::try_from(left_ns.div_ceil(1_000_000)).unwrap_or(i32::MAX)
+}
+
+/// Where the engine does not know the deadline of the timeout scope around the caller: waits here,
+/// before the call that would wait without limit.
+#[inline]
+fn within_scope(fd: Fd, events: i16) -> io::Result<()> {
+    match time::effective_deadline(u64::MAX) {
+        u64::MAX => Ok(()),
+        deadline_ns => wait_ready(fd, events, deadline_ns),
+    }
+}
+
+/// The earlier of a time limit and the scope's, and whether it is the scope's.
+fn scoped_timeout(limit_ms: i32) -> (i32, bool) {
+    match timeout_ms(time::effective_deadline(u64::MAX)) {
+        -1 => (limit_ms, false),
+        scope_ms if limit_ms < 0 || scope_ms < limit_ms => (scope_ms, true),
+        _ => (limit_ms, false),
+    }
+}
+
 /// Reads into `buffer`; 0 is the end of the stream.
 ///
 /// # Errors
@@ -51,6 +101,7 @@ pub struct AcceptedFd {
 /// Those of `read(2)`; in a task `ECANCELED` and `ETIMEDOUT` (a
 /// [`timeout`](fn@crate::time::timeout) around it) when it would have to wait.
 pub fn read(fd: Fd, buffer: &mut [u8]) -> io::Result<usize> {
+    within_scope(fd, READABLE)?;
     // SAFETY: the slice is valid for its length and stays lent until the call returns.
     check_count(unsafe { sys::llam_read(fd, buffer.as_mut_ptr().cast::<c_void>(), buffer.len()) })
 }
@@ -61,6 +112,7 @@ pub fn read(fd: Fd, buffer: &mut [u8]) -> io::Result<usize> {
 ///
 /// Those of `write(2)`, and as [`read()`].
 pub fn write(fd: Fd, buffer: &[u8]) -> io::Result<usize> {
+    within_scope(fd, WRITABLE)?;
     // SAFETY: the slice is valid for its length and stays lent until the call returns.
     check_count(unsafe { sys::llam_write(fd, buffer.as_ptr().cast::<c_void>(), buffer.len()) })
 }
@@ -71,6 +123,8 @@ pub fn write(fd: Fd, buffer: &[u8]) -> io::Result<usize> {
 ///
 /// As [`read()`].
 pub fn read_handle(handle: Handle, buffer: &mut [u8]) -> io::Result<usize> {
+    #[cfg(unix)]
+    within_scope(handle, READABLE)?;
     // SAFETY: the slice is valid for its length and stays lent until the call returns.
     check_count(unsafe {
         sys::llam_read_handle(handle, buffer.as_mut_ptr().cast::<c_void>(), buffer.len())
@@ -83,6 +137,8 @@ pub fn read_handle(handle: Handle, buffer: &mut [u8]) -> io::Result<usize> {
 ///
 /// As [`write()`].
 pub fn write_handle(handle: Handle, buffer: &[u8]) -> io::Result<usize> {
+    #[cfg(unix)]
+    within_scope(handle, WRITABLE)?;
     // SAFETY: the slice is valid for its length and stays lent until the call returns.
     check_count(unsafe {
         sys::llam_write_handle(handle, buffer.as_ptr().cast::<c_void>(), buffer.len())
@@ -95,6 +151,7 @@ pub fn write_handle(handle: Handle, buffer: &[u8]) -> io::Result<usize> {
 ///
 /// `ETIMEDOUT` nothing came in time; else as [`read()`].
 pub fn read_when_ready(fd: Fd, buffer: &mut [u8], timeout_ms: i32) -> io::Result<usize> {
+    let (timeout_ms, _) = scoped_timeout(timeout_ms);
     // SAFETY: the slice is valid for its length and stays lent until the call returns.
     check_count(unsafe {
         sys::llam_read_when_ready(
@@ -123,9 +180,10 @@ pub fn poll_fd(fd: Fd, events: i16, timeout_ms: i32) -> Result<i16> {
 /// As [`poll_fd`].
 pub fn poll(fd: Fd, events: i16, timeout_ms: i32) -> Result<PollResult> {
     let mut revents = 0;
+    let (timeout_ms, is_cut) = scoped_timeout(timeout_ms);
     // SAFETY: `revents` is a local.
     let ready_count = unsafe { sys::llam_poll_fd(fd, events, timeout_ms, &raw mut revents) };
-    polled(ready_count, revents)
+    polled(ready_count, revents, is_cut)
 }
 
 /// [`poll_fd`] of a handle; differs on Windows only.
@@ -135,15 +193,19 @@ pub fn poll(fd: Fd, events: i16, timeout_ms: i32) -> Result<PollResult> {
 /// As [`poll_fd`].
 pub fn poll_handle(handle: Handle, events: i16, timeout_ms: i32) -> Result<i16> {
     let mut revents = 0;
+    let (timeout_ms, is_cut) = scoped_timeout(timeout_ms);
     // SAFETY: `revents` is a local.
     let ready_count =
         unsafe { sys::llam_poll_handle(handle, events, timeout_ms, &raw mut revents) };
-    polled(ready_count, revents).map(|found| found.revents)
+    polled(ready_count, revents, is_cut).map(|found| found.revents)
 }
 
-fn polled(ready_count: i32, revents: i16) -> Result<PollResult> {
+fn polled(ready_count: i32, revents: i16, is_cut: bool) -> Result<PollResult> {
     if ready_count < 0 {
         return Err(Error::last());
+    }
+    if ready_count == 0 && is_cut {
+        return Err(Error::from_errno(libc::ETIMEDOUT));
     }
     Ok(PollResult {
         ready_count,
@@ -157,6 +219,7 @@ fn polled(ready_count: i32, revents: i16) -> Result<PollResult> {
 ///
 /// Those of `accept(2)`; `ECANCELED`; `ETIMEDOUT` for a [`timeout`](fn@crate::time::timeout) around it.
 pub fn accept(fd: Fd) -> io::Result<Fd> {
+    within_scope(fd, READABLE)?;
     // SAFETY: no address is asked for.
     let new = unsafe { sys::llam_accept(fd, std::ptr::null_mut(), std::ptr::null_mut()) };
     if new == sys::LLAM_INVALID_FD {
@@ -172,6 +235,7 @@ pub fn accept(fd: Fd) -> io::Result<Fd> {
 /// As [`accept`].
 #[cfg(unix)]
 pub fn accept_with_addr(fd: Fd) -> io::Result<AcceptedFd> {
+    within_scope(fd, READABLE)?;
     // SAFETY: the closure fills the address as `accept(2)` does, or fails.
     let (fd, address) = unsafe {
         socket2::SockAddr::try_init(|storage, length| {

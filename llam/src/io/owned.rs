@@ -91,6 +91,7 @@ impl fmt::Debug for OwnedBuf {
 /// Those of `read(2)`; `EINVAL` `max` above `u32::MAX`; `ENOMEM`; in a task `ECANCELED`, also when data
 /// is there, and `ETIMEDOUT` for a [`timeout`](fn@crate::time::timeout) around it.
 pub fn read_owned(fd: Fd, max: usize) -> io::Result<Option<OwnedBuf>> {
+    super::within_scope(fd, super::READABLE)?;
     let mut raw = std::ptr::null_mut();
     // SAFETY: `raw` is a local.
     finish(unsafe { sys::llam_read_owned(fd, max, &raw mut raw) }, raw)
@@ -102,6 +103,7 @@ pub fn read_owned(fd: Fd, max: usize) -> io::Result<Option<OwnedBuf>> {
 ///
 /// As there, and `ENOTSOCK`.
 pub fn recv_owned(fd: Fd, max: usize, flags: i32) -> io::Result<Option<OwnedBuf>> {
+    super::within_scope(fd, super::READABLE)?;
     let mut raw = std::ptr::null_mut();
     // SAFETY: `raw` is a local.
     finish(

@@ -162,6 +162,7 @@ impl Drop for List {
 
 fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let host = CString::new(host).map_err(|_| invalid("the host name contains a NUL"))?;
+    crate::time::check_scope()?;
     // SAFETY: all-zero is the documented start of hints.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
     hints.ai_socktype = libc::SOCK_STREAM;

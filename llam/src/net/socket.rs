@@ -23,7 +23,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use crate::error::check_count;
-use crate::io::{READABLE, WRITABLE};
+use crate::io::{READABLE, WRITABLE, wait_ready};
 use crate::sys;
 use crate::task;
 use crate::time::{self, DeadlineScope};
@@ -262,7 +262,7 @@ impl Socket {
         }
         match self.as_ref().connect(address) {
             Err(error) if is_in_progress(&error) => {
-                self.wait_ready(WRITABLE, deadline_ns)?;
+                wait_ready(self.raw(), WRITABLE, deadline_ns)?;
                 self.as_ref().take_error()?.map_or(Ok(()), Err)
             }
             done => done,
@@ -297,43 +297,16 @@ impl Socket {
             deadline_ns != u64::MAX && !(sys::ext::HAS_PARK_DEADLINE && task::is_inside());
         let _limit = (!must_poll).then(|| DeadlineScope::enter(deadline_ns));
         if must_poll {
-            self.wait_ready(events, deadline_ns)?;
+            wait_ready(self.raw(), events, deadline_ns)?;
         }
         loop {
             let done = check_count(call(self.raw()));
             match done {
                 // On a host thread only: a task never sees it.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_ready(events, deadline_ns)?;
+                    wait_ready(self.raw(), events, deadline_ns)?;
                 }
                 done => return done,
-            }
-        }
-    }
-
-    /// Waits until the descriptor is ready; `ETIMEDOUT` when the deadline passes first.
-    #[cold]
-    fn wait_ready(&self, events: i16, deadline_ns: u64) -> io::Result<()> {
-        loop {
-            let timeout_ms = if deadline_ns == u64::MAX {
-                -1
-            } else {
-                let left_ns = deadline_ns.saturating_sub(time::now_ns());
-                i32::try_from(left_ns.div_ceil(1_000_000)).unwrap_or(i32::MAX)
-            };
-            // SAFETY: no events are asked back.
-            let ready =
-                unsafe { sys::llam_poll_fd(self.raw(), events, timeout_ms, std::ptr::null_mut()) };
-            if ready > 0 {
-                return Ok(());
-            }
-            if ready < 0 {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            } else if time::has_passed(deadline_ns) {
-                return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
             }
         }
     }

@@ -4,7 +4,6 @@
 //! `llam_runtime_opts_t` (`abi.md` section 3 and 5.13). Environment variables (`abi.md` 5.16) override
 //! what is set here.
 
-use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use super::Runtime;
@@ -86,14 +85,10 @@ impl Default for RuntimeBuilder {
 impl RuntimeBuilder {
     /// The defaults.
     pub fn new() -> Self {
-        let mut raw = MaybeUninit::<sys::llam_runtime_opts_t>::zeroed();
-        // SAFETY: the buffer is as large as the size says; the call fails for nothing else, and
-        // zeroed integers are valid values in any case.
-        let raw = unsafe {
-            sys::llam_runtime_opts_init(raw.as_mut_ptr(), sys::LLAM_RUNTIME_OPTS_CURRENT_SIZE);
-            raw.assume_init()
-        };
-        Self { raw, workers: 0 }
+        Self {
+            raw: sys::ext::default_runtime_opts(),
+            workers: 0,
+        }
     }
 
     /// Sets the profile.

@@ -184,8 +184,7 @@ impl Runtime {
     ///
     /// `EINVAL` when the runtime is no longer live.
     pub fn request_stop(&self) -> Result<()> {
-        // SAFETY: takes nothing; allowed on any thread.
-        check(unsafe { sys::llam_runtime_request_stop() })
+        check(sys::ext::request_stop())
     }
 
     /// A snapshot of the counters.

@@ -49,6 +49,15 @@ pub(crate) fn effective_deadline(deadline_ns: u64) -> u64 {
     }
 }
 
+/// `ETIMEDOUT` when the timeout scope has ended and the engine does not know of it; for calls that the
+/// engine cannot give a deadline to.
+pub(crate) fn check_scope() -> Result<()> {
+    if has_passed(effective_deadline(u64::MAX)) {
+        return Err(crate::Error::from_errno(libc::ETIMEDOUT));
+    }
+    Ok(())
+}
+
 /// Parks the task for the duration; blocks the OS thread on a host thread.
 ///
 /// # Errors

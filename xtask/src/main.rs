@@ -1,0 +1,37 @@
+//! The chores of this workspace: `cargo xtask <command>`.
+//!
+//! Owns the command line; each command is a module of its own.
+
+mod bindings;
+mod sdk;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  sdk --prefix DIR [--only-1.0]   lay out the engine as a C SDK below DIR
+  bindings [--check]              regenerate the Rust bindings from the headers, or check that
+                                  headers, bindings, engine and exported symbols agree
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.first().map(String::as_str) {
+        Some("sdk") => sdk::main(&arguments[1..]),
+        Some("bindings") => bindings::main(&arguments[1..]),
+        Some("--help" | "-h" | "help") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(format!("there is no command `{other}`\n\n{USAGE}")),
+        None => Err(format!("a command is missing\n\n{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
