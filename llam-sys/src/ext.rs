@@ -110,6 +110,30 @@ pub unsafe fn runtime_create(
     unsafe { engine::runtime_create(opts, opts_size, workers, out) }
 }
 
+/// `llam_runtime_shutdown` (`abi.md` 4.2). Fallback on an SDK 1.x: the same, and [`task_era`] changes.
+pub fn runtime_shutdown() {
+    engine::runtime_shutdown();
+}
+
+/// `llam_runtime_destroy` (`abi.md` 4.2). Fallback on an SDK 1.x: the same, and [`task_era`] changes.
+///
+/// # Safety
+///
+/// None beyond calling into the engine; on an SDK 1.x the runtime is live.
+pub unsafe fn runtime_destroy(runtime: *mut llam_runtime_t) {
+    // SAFETY: passed on.
+    unsafe { engine::runtime_destroy(runtime) }
+}
+
+/// A number that changes when a shutdown makes every task handle stale and the engine, that of an
+/// SDK 1.x, would not notice: a task handle may be used while the number is that of its spawn. Always
+/// 0 otherwise.
+#[inline]
+#[must_use]
+pub fn task_era() -> u32 {
+    engine::task_era()
+}
+
 /// `llam_runtime_request_stop`: a stop request to the caller's runtime (`abi.md` 5.1.4).
 ///
 /// 0, or -1 with `EINVAL` when it is not live. On an SDK 1.x, where the engine's own request wakes no

@@ -20,7 +20,8 @@ const BURIALS_PER_CALL: usize = 4;
 /// A handle whose last owner is gone.
 pub(crate) enum Remains {
     Token(*mut sys::llam_cancel_token_t),
-    Group(*mut sys::llam_task_group_t),
+    /// And the era of its last spawn (`sys::ext::task_era`).
+    Group(*mut sys::llam_task_group_t, u32),
 }
 
 // SAFETY: handles are tokens that the engine checks (`abi.md` R1) and any thread may use.
@@ -32,8 +33,10 @@ impl Remains {
         let status = match self {
             // SAFETY: the engine checks the handle.
             Self::Token(raw) => unsafe { sys::llam_cancel_token_destroy(raw) },
+            // Its children were freed with their runtime: it cannot be destroyed any more.
+            Self::Group(_, era) if era != sys::ext::task_era() => return None,
             // SAFETY: the engine checks the handle. The join takes what has ended and never parks.
-            Self::Group(raw) => unsafe {
+            Self::Group(raw, _) => unsafe {
                 sys::llam_task_group_join_until(raw, 0);
                 sys::llam_task_group_destroy(raw)
             },

@@ -39,7 +39,11 @@ fn a_dump_shows_each_task() {
             "runtime:",
             "lifecycle:",
             "tasks:",
-            "in-a-dump",
+            if llam::sys::ext::IS_BUNDLED {
+                "in-a-dump"
+            } else {
+                "tasks:"
+            },
             "wait=channel_recv",
             &format!("id={id} state=PARKED"),
         ] {

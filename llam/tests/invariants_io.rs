@@ -276,6 +276,10 @@ fn talk_to_a_thread() {
 
 /// Woken from a host thread.
 fn hear_from_a_thread() {
+    // There a host thread can send nothing.
+    if llam::sys::ext::ABI_MAJOR == 1 {
+        return;
+    }
     let (tx, rx) = llam::channel::bounded::<u32>(1).unwrap();
     let thread = std::thread::spawn(move || {
         let end = Instant::now() + LIMIT;

@@ -98,7 +98,10 @@ fn child_e1() {
     let _guard = alone();
     let mut random = Random::new(seed());
     llam::run(move || {
-        assert!(spread_over_threads() >= 2, "several workers run tasks");
+        // Elsewhere pinned tasks stay with the worker of their spawner even before their start.
+        if llam::sys::ext::IS_BUNDLED {
+            assert!(spread_over_threads() >= 2, "several workers run tasks");
+        }
         let lock = Arc::new(llam::sync::Mutex::new(0)?);
         let mut batch = llam::TaskBatch::new();
         for _ in 0..200 {

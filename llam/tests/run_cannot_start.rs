@@ -40,6 +40,9 @@ fn child_has_no_descriptors() {
     .unwrap_err();
     assert_eq!(error.errno(), libc::EMFILE, "{error}");
     assert!(!ran.load(Ordering::SeqCst));
+    if !common::needs_bundled_engine("closures of tasks that never ran are dropped") {
+        return;
+    }
     assert_eq!(
         Arc::strong_count(&ran),
         1,

@@ -145,6 +145,9 @@ fn deterministic_runs_tasks_in_order() {
 
 #[test]
 fn workers_are_as_many_as_asked_for() {
+    if !common::needs_bundled_engine("a number of workers can be chosen") {
+        return;
+    }
     let _turn = alone();
     let wanted = std::env::var("LLAM_WORKERS").map_or(3, |n| n.parse().unwrap());
     let runtime = Runtime::builder().workers(3).init().unwrap();
@@ -214,6 +217,9 @@ fn stats_count() {
 
 #[test]
 fn a_handle_is_an_independent_runtime() {
+    if !common::needs_abi_2("several runtimes") {
+        return;
+    }
     let _turn = alone();
     let handle = Runtime::builder().workers(1).create_handle().unwrap();
     assert_ne!(handle.raw(), current_runtime_raw());
@@ -266,6 +272,9 @@ fn a_handle_can_be_stopped_from_outside() {
 
 #[test]
 fn objects_of_another_runtime_are_refused_not_followed() {
+    if !common::needs_abi_2("several runtimes") {
+        return;
+    }
     let _turn = alone();
     let handle = Runtime::builder().workers(1).create_handle().unwrap();
     let mutex = Arc::new(llam::sync::Mutex::new(1).unwrap());
@@ -292,6 +301,9 @@ fn objects_of_another_runtime_are_refused_not_followed() {
 
 #[test]
 fn a_task_joins_no_task_of_another_runtime() {
+    if !common::needs_abi_2("several runtimes") {
+        return;
+    }
     let _turn = alone();
     let one = Runtime::builder().workers(1).create_handle().unwrap();
     let other = Runtime::builder().workers(1).create_handle().unwrap();

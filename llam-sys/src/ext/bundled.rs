@@ -67,6 +67,21 @@ pub(super) unsafe fn runtime_create(
     unsafe { ext::runtime_create(opts.cast(), opts_size, workers, out.cast()) }
 }
 
+pub(super) fn runtime_shutdown() {
+    // SAFETY: takes nothing; idempotent, allowed on any thread.
+    unsafe { llam_runtime_shutdown() }
+}
+
+pub(super) unsafe fn runtime_destroy(runtime: *mut llam_runtime_t) {
+    // SAFETY: the engine checks the handle.
+    unsafe { llam_runtime_destroy(runtime) }
+}
+
+#[inline]
+pub(super) fn task_era() -> u32 {
+    0
+}
+
 pub(super) fn request_stop() -> c_int {
     // SAFETY: takes nothing; allowed on any thread.
     unsafe { llam_runtime_request_stop() }

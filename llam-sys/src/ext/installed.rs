@@ -8,6 +8,7 @@ use core::mem::MaybeUninit;
 use core::panic::Location;
 use core::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 #[cfg(not(unix))]
@@ -210,6 +211,36 @@ pub(super) unsafe fn runtime_create(
         llam_runtime_create(&raw const own, size, out)
     };
     stop::renew_after(status)
+}
+
+/// Counts the shutdowns of an SDK 1.x.
+static ERA: AtomicU32 = AtomicU32::new(0);
+
+/// Notes that task handles become stale now. In a task a shutdown is a stop request and frees nothing.
+fn end_era() {
+    if cfg!(llam_abi_1) && !is_in_task() {
+        ERA.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+pub(super) fn task_era() -> u32 {
+    if cfg!(llam_abi_1) {
+        ERA.load(Ordering::Acquire)
+    } else {
+        0
+    }
+}
+
+pub(super) fn runtime_shutdown() {
+    end_era();
+    // SAFETY: takes nothing; idempotent, allowed on any thread.
+    unsafe { llam_runtime_shutdown() }
+}
+
+pub(super) unsafe fn runtime_destroy(runtime: *mut llam_runtime_t) {
+    end_era();
+    // SAFETY: passed on; the caller keeps the contract of `super::runtime_destroy`.
+    unsafe { llam_runtime_destroy(runtime) }
 }
 
 pub(super) fn request_stop() -> c_int {

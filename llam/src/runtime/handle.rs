@@ -144,6 +144,6 @@ impl Drop for RuntimeHandle {
             alive.retain(|other| other.handle() != self.raw);
         }
         // SAFETY: the engine checks the handle.
-        unsafe { sys::llam_runtime_destroy(self.raw) }
+        unsafe { sys::ext::runtime_destroy(self.raw) }
     }
 }

@@ -204,7 +204,6 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // SAFETY: takes nothing; idempotent, allowed on any thread.
-        unsafe { sys::llam_runtime_shutdown() }
+        sys::ext::runtime_shutdown();
     }
 }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::error::{Result, check};
 use crate::sync::park::{Parker, WaitList, lock, wake_all};
 use crate::sys;
-use crate::task::packet::{self, Child, Outcome, Payload, Target};
+use crate::task::packet::{self, Child, Outcome, Payload, Target, TaskRef};
 use crate::task::{self, JoinError, SpawnOptions, settle};
 use crate::time;
 
@@ -42,7 +42,7 @@ enum Stage {
 /// A child whose outcome has not been taken.
 struct Entry {
     /// Dead once the stage is `Reaped`.
-    task: *mut sys::llam_task_t,
+    task: TaskRef,
     stage: Stage,
     /// Its lifetime is erased: the scope's end keeps it from being used after `'scope`.
     packet: Arc<dyn Child + Send + Sync>,
@@ -84,10 +84,7 @@ impl Children {
     }
 
     /// Moves an open entry that `wanted` accepts to Joining.
-    fn claim(
-        &mut self,
-        wanted: impl Fn(&Entry) -> bool,
-    ) -> Option<(*mut sys::llam_task_t, *const ())> {
+    fn claim(&mut self, wanted: impl Fn(&Entry) -> bool) -> Option<(TaskRef, *const ())> {
         let entry = self
             .entries
             .iter_mut()
@@ -258,7 +255,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let Some((task, id)) = claimed else { break };
             // Done but for its last steps: a join that does not wait may still be refused.
             // SAFETY: the engine checks the handle.
-            let has_ended = unsafe { sys::llam_join_until(task, 0) } == 0;
+            let has_ended = unsafe { sys::llam_join_until(task.checked(), 0) } == 0;
             self.settle(id, has_ended);
             if !has_ended {
                 break;
@@ -314,7 +311,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let Some((task, id)) = claimed else { break };
             let until = time::effective_deadline(u64::MAX);
             // SAFETY: the engine checks the handle.
-            let joined = check(unsafe { sys::llam_join_until(task, until) });
+            let joined = check(unsafe { sys::llam_join_until(task.checked(), until) });
             self.settle(id, joined.is_ok());
             joined?;
         }
@@ -375,11 +372,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Waits until the child has ended; nothing can keep it from that.
-    fn outwait(&self, task: *mut sys::llam_task_t, id: *const ()) {
+    fn outwait(&self, task: TaskRef, id: *const ()) {
         let mut pause = Pause::new();
         loop {
             // SAFETY: the engine checks the handle.
-            let Err(error) = check(unsafe { sys::ext::join_uncancellable(task) }) else {
+            let Err(error) = check(unsafe { sys::ext::join_uncancellable(task.checked()) }) else {
                 return;
             };
             let is_done = {
@@ -531,7 +528,7 @@ impl<T> ScopedJoinHandle<'_, T> {
             if let Some((task, id)) = claimed {
                 let until = time::effective_deadline(u64::MAX);
                 // SAFETY: the engine checks the handle.
-                let joined = check(unsafe { sys::llam_join_until(task, until) });
+                let joined = check(unsafe { sys::llam_join_until(task.checked(), until) });
                 self.scope.settle(id, joined.is_ok());
                 joined?;
             }

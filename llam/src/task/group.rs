@@ -33,6 +33,8 @@ use crate::time;
 #[derive(Debug)]
 pub struct TaskGroup {
     raw: *mut sys::llam_task_group_t,
+    /// That of the last spawn; see [`sys::ext::task_era`].
+    era: u32,
     /// The first panic since the last join that reported one.
     panic: Arc<Mutex<Option<Payload>>>,
 }
@@ -57,6 +59,7 @@ impl TaskGroup {
         }
         Ok(Self {
             raw,
+            era: sys::ext::task_era(),
             panic: Arc::default(),
         })
     }
@@ -99,6 +102,7 @@ impl TaskGroup {
         };
         // SAFETY: the closure is `'static`. The handle is borrowed from the group and not kept.
         unsafe { packet::launch(target, &options, None, body)? };
+        self.era = sys::ext::task_era();
         Ok(())
     }
 
@@ -133,6 +137,9 @@ impl TaskGroup {
     }
 
     fn join_until(&mut self, deadline_ns: u64) -> std::result::Result<(), JoinError> {
+        if self.era != sys::ext::task_era() {
+            return Err(Error::from_errno(libc::EINVAL).into());
+        }
         let until = time::effective_deadline(deadline_ns);
         // SAFETY: the engine checks the handle.
         check(unsafe { sys::llam_task_group_join_until(self.raw, until) })?;
@@ -150,6 +157,6 @@ impl TaskGroup {
 
 impl Drop for TaskGroup {
     fn drop(&mut self) {
-        cancel::bury(cancel::Remains::Group(self.raw));
+        cancel::bury(cancel::Remains::Group(self.raw, self.era));
     }
 }

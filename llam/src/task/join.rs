@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::options::{SpawnOptions, TaskClass};
-use super::packet::{self, Outcome, Payload, Target};
+use super::packet::{self, Outcome, Payload, Target, TaskRef};
 use crate::error::{Error, Result, check};
 use crate::host;
 use crate::sys;
@@ -134,8 +134,8 @@ pub(crate) fn settle<T>(
 /// Any thread may hold and join it: a host thread waits while other threads run the runtime. A task
 /// of another runtime gets `EXDEV`.
 pub struct JoinHandle<T> {
-    /// Null once a join consumed the handle.
-    task: *mut sys::llam_task_t,
+    /// `None` once a join consumed the handle.
+    task: Option<TaskRef>,
     packet: Arc<dyn Outcome<T> + Send + Sync>,
 }
 
@@ -159,7 +159,10 @@ impl<T: Send + 'static> JoinHandle<T> {
     {
         // SAFETY: `F` and `T` are `'static`.
         let (task, packet) = unsafe { packet::launch(target, options, name, f)? };
-        Ok(Self { task, packet })
+        Ok(Self {
+            task: Some(task),
+            packet,
+        })
     }
 }
 
@@ -187,18 +190,18 @@ impl<T> JoinHandle<T> {
     /// As [`join`](Self::join); `ETIMEDOUT` only for a [`timeout`](crate::time::timeout) that ends
     /// before `deadline_ns`.
     pub fn join_until(&mut self, deadline_ns: u64) -> std::result::Result<Option<T>, JoinError> {
-        if self.task.is_null() {
+        let Some(task) = self.task else {
             return Err(JoinError::MissingResult);
-        }
+        };
         let until = time::effective_deadline(deadline_ns);
         // SAFETY: the engine checks the handle.
-        if let Err(error) = check(unsafe { sys::llam_join_until(self.task, until) }) {
+        if let Err(error) = check(unsafe { sys::llam_join_until(task.checked(), until) }) {
             if error.is_timed_out() && time::has_passed(deadline_ns) {
                 return Ok(None);
             }
             return Err(JoinError::Runtime(error));
         }
-        self.task = ptr::null_mut();
+        self.task = None;
         // SAFETY: the join succeeded, so the task has ended, and this handle was the only one.
         settle(unsafe { self.packet.take() }).map(Some)
     }
@@ -221,12 +224,11 @@ impl<T> JoinHandle<T> {
     ///
     /// `EXDEV` from a task of another runtime, `EINVAL` when the runtime is gone.
     pub fn detach(mut self) -> Result<()> {
-        let task = std::mem::replace(&mut self.task, ptr::null_mut());
-        if task.is_null() {
+        let Some(task) = self.task.take() else {
             return Ok(());
-        }
+        };
         // SAFETY: the engine checks the handle.
-        check(unsafe { sys::llam_detach(task) })
+        check(unsafe { sys::llam_detach(task.checked()) })
     }
 
     /// Whether the task has ended. Never waits.
@@ -238,14 +240,19 @@ impl<T> JoinHandle<T> {
     /// The raw handle; null once a join took the result.
     #[must_use]
     pub fn raw(&self) -> *mut sys::llam_task_t {
-        self.task
+        self.task.map_or(ptr::null_mut(), TaskRef::raw)
+    }
+
+    /// The handle for a call that takes null for a dead one.
+    fn checked(&self) -> *mut sys::llam_task_t {
+        self.task.map_or(ptr::null_mut(), TaskRef::checked)
     }
 
     /// The task's id; `None` once joined, and from a task of another runtime.
     #[must_use]
     pub fn id(&self) -> Option<u64> {
         // SAFETY: the engine checks the handle; null gives 0.
-        let id = unsafe { sys::llam_task_id(self.task) };
+        let id = unsafe { sys::llam_task_id(self.checked()) };
         (id != 0).then_some(id)
     }
 
@@ -253,20 +260,20 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn flags(&self) -> u32 {
         // SAFETY: the engine checks the handle; null gives 0.
-        unsafe { sys::llam_task_flags(self.task) }
+        unsafe { sys::llam_task_flags(self.checked()) }
     }
 
     /// The task's class now; `Default` once joined.
     #[must_use]
     pub fn class(&self) -> TaskClass {
         // SAFETY: the engine checks the handle; null gives the default.
-        TaskClass::from_raw(unsafe { sys::llam_task_class(self.task) }).unwrap_or_default()
+        TaskClass::from_raw(unsafe { sys::llam_task_class(self.checked()) }).unwrap_or_default()
     }
 
     /// The task's state now (`abi.md` 5.14); `None` once joined.
     #[must_use]
     pub fn state_name(&self) -> Option<String> {
-        super::state_name(self.task)
+        super::state_name(self.checked())
     }
 
     /// The name given with [`Builder::name`](super::Builder::name).
@@ -278,12 +285,12 @@ impl<T> JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if self.task.is_null() {
+        let Some(task) = self.task else {
             return;
-        }
+        };
         // SAFETY: the engine checks the handle.
-        if unsafe { sys::llam_detach(self.task) } != 0 && host::is_foreign() {
-            let task = host::Carried::new(self.task);
+        if unsafe { sys::llam_detach(task.checked()) } != 0 && host::is_foreign() {
+            let task = host::Carried::new(task.raw());
             host::run_later(move || {
                 // SAFETY: the engine checks the handle.
                 unsafe { sys::llam_detach(task.handle()) };

@@ -181,7 +181,11 @@ pub fn current_state_name() -> Option<String> {
 /// The calling task's name as given to [`Builder::name`]; `None` without one and outside a task.
 #[must_use]
 pub fn current_name() -> Option<String> {
-    sys::ext::task_name(std::ptr::null())
+    if sys::ext::IS_BUNDLED {
+        sys::ext::task_name(std::ptr::null())
+    } else {
+        state::name()
+    }
 }
 
 /// The state of any task; `None` for null, dead and foreign handles.

@@ -120,6 +120,11 @@ where
 {
     // SAFETY: the spawner gave this reference to the task, and a task is entered once.
     let packet = unsafe { Arc::from_raw(argument.cast_const().cast::<Packet<F, T>>()) };
+    if !sys::ext::IS_BUNDLED
+        && let Some(name) = &packet.name
+    {
+        state::set_name(name);
+    }
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: before `done` the body belongs to the task.
         let body = unsafe { mem::replace(&mut *packet.body.get(), Body::Empty) };
@@ -150,6 +155,40 @@ unsafe extern "C" fn abandon<F, T>(argument: *mut c_void) {
     let packet = unsafe { Arc::from_raw(argument.cast_const().cast::<Packet<F, T>>()) };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(packet))) {
         mem::forget(payload);
+    }
+}
+
+/// A task handle that knows when it has become stale.
+///
+/// The engine refuses stale handles itself (`abi.md` R1), but not that of an SDK 1.x, whose shutdown
+/// frees every task: there the handle is good for the time between two shutdowns.
+#[derive(Clone, Copy)]
+pub(crate) struct TaskRef {
+    raw: *mut sys::llam_task_t,
+    era: u32,
+}
+
+impl TaskRef {
+    fn new(raw: *mut sys::llam_task_t) -> Self {
+        Self {
+            raw,
+            era: sys::ext::task_era(),
+        }
+    }
+
+    /// The handle value.
+    pub(crate) fn raw(self) -> *mut sys::llam_task_t {
+        self.raw
+    }
+
+    /// The handle for a call into the engine: null, which every call refuses with `EINVAL`, when it is
+    /// stale and the engine would not notice.
+    pub(crate) fn checked(self) -> *mut sys::llam_task_t {
+        if self.era == sys::ext::task_era() {
+            self.raw
+        } else {
+            ptr::null_mut()
+        }
     }
 }
 
@@ -185,7 +224,7 @@ pub(crate) unsafe fn launch<'a, F, T>(
     options: &SpawnOptions,
     name: Option<String>,
     f: F,
-) -> Result<(*mut sys::llam_task_t, Arc<Packet<F, T>>)>
+) -> Result<(TaskRef, Arc<Packet<F, T>>)>
 where
     F: FnOnce() -> T + Send + 'a,
     T: Send + 'a,
@@ -214,7 +253,7 @@ where
         )
     };
     match task {
-        Ok(task) => Ok((task, packet)),
+        Ok(task) => Ok((TaskRef::new(task), packet)),
         Err(error) => {
             // SAFETY: no task was made, so the reference made above is still ours.
             drop(unsafe { Arc::from_raw(argument) });

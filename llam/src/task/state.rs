@@ -39,6 +39,8 @@ pub(crate) struct TaskState {
     locals: RefCell<Vec<Local>>,
     /// The timeout scope in force; used only where the engine has no park deadline.
     deadline_ns: Cell<u64>,
+    /// Set at the start of a named task; used only where the engine keeps no names.
+    name: OnceCell<String>,
     parker: OnceCell<Arc<Parker>>,
 }
 
@@ -64,6 +66,7 @@ fn obtain<'a>() -> Result<&'a TaskState> {
         number: NEXT.fetch_add(1, Ordering::Relaxed),
         locals: RefCell::new(Vec::new()),
         deadline_ns: Cell::new(u64::MAX),
+        name: OnceCell::new(),
         parker: OnceCell::new(),
     }));
     sys::ext::set_task_data(state.cast());
@@ -79,6 +82,18 @@ fn obtain<'a>() -> Result<&'a TaskState> {
 /// A number that no other task of the process ever has. `ENOTSUP` outside a task.
 pub(crate) fn number() -> Result<u64> {
     Ok(obtain()?.number)
+}
+
+/// Notes the calling task's name; without effect outside a task and when there is one.
+pub(crate) fn set_name(name: &str) {
+    if let Ok(state) = obtain() {
+        state.name.get_or_init(|| name.to_owned());
+    }
+}
+
+/// The name that [`set_name`] noted.
+pub(crate) fn name() -> Option<String> {
+    existing()?.name.get().cloned()
 }
 
 /// Puts a value under the key and returns the one before. `EBUSY` while that one is borrowed, and

@@ -4,6 +4,7 @@
 //! process with a message instead of stopping the suite.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -69,6 +70,29 @@ pub(crate) fn run(body: impl FnOnce() -> llam::Result<()> + Send + 'static) {
     // The time counts from the test's own turn.
     let (_turn, _watchdog) = alone();
     llam::test(body).unwrap();
+}
+
+/// For what only the bundled engine can do: false, and a line that says so, on an installed SDK.
+#[must_use]
+pub(crate) fn needs_bundled_engine(what: &str) -> bool {
+    if !llam::sys::ext::IS_BUNDLED {
+        // Not by `eprintln`, which the test harness swallows.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED without the bundled engine: {what}"
+        );
+    }
+    llam::sys::ext::IS_BUNDLED
+}
+
+/// For what ABI 2 brought: false, and a line that says so, on an SDK 1.x.
+#[must_use]
+pub(crate) fn needs_abi_2(what: &str) -> bool {
+    let has = llam::sys::ext::ABI_MAJOR >= 2;
+    if !has {
+        let _ = writeln!(std::io::stderr(), "SKIPPED on an SDK 1.x: {what}");
+    }
+    has
 }
 
 /// Waits inside a task until the condition holds.

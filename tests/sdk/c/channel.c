@@ -315,7 +315,8 @@ static void full_and_empty_cancelled(void *arg) {
     CHECK_NULL(llam_channel_recv_until(empty, after_ms(60000)), ECANCELED);
 }
 
-/* 5.2 and 5.3: what cannot be done at once: ETIMEDOUT when expired, else ECANCELED; nothing changes. */
+/* 5.2 and 5.3: what cannot be done at once: ETIMEDOUT when expired, else ECANCELED; nothing
+ * changes. */
 TASK_TEST(an_expired_or_cancelled_wait_changes_nothing) {
     (void)arg;
     llam_channel_t *pair[2] = {make_channel(1), make_channel(1)};
@@ -700,8 +701,8 @@ TASK_TEST(many_senders_and_receivers_lose_nothing) {
     }
 }
 
-/* 5.3: a cancel or timeout that races with a value yields one result; the value is received or still
- * there. */
+/* 5.3: a cancel or timeout that races with a value yields one result; the value is received or
+ * still there. */
 TASK_TEST(a_race_of_value_and_cancel_loses_nothing) {
     (void)arg;
     for (int round = 0; round < 300; round++) {
@@ -718,7 +719,8 @@ TASK_TEST(a_race_of_value_and_cancel_loses_nothing) {
         if (receiver.outcome == 0) {
             CHECK_PTR(receiver.payload, value(5));
         } else {
-            CHECK(receiver.outcome == ECANCELED || (receiver.outcome == ETIMEDOUT && round % 3 == 0));
+            CHECK(receiver.outcome == ECANCELED ||
+                  (receiver.outcome == ETIMEDOUT && round % 3 == 0));
             CHECK_RECEIVED(llam_channel_try_recv_result(channel, &out), value(5));
         }
         CHECK_NOT_RECEIVED(llam_channel_try_recv_result(channel, &out), EAGAIN);

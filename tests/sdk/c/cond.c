@@ -72,7 +72,8 @@ static void host_signals_fail(struct pair *pair, int code) {
     CHECK_FAILS(llam_cond_broadcast(pair->cond), code);
 }
 
-/* R3 and R4. Appendix A: signal and broadcast without waiters: 0; from a host thread: 0 while live. */
+/* R3 and R4. Appendix A: signal and broadcast without waiters: 0; from a host thread: 0 while
+ * live. */
 TEST(a_host_thread_signals_only_a_live_owner) {
     struct pair pair = make_pair();
     for (int life = 0; life < 2; life++) {

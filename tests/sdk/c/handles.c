@@ -1,12 +1,13 @@
-/* Stale and forged handles by the million: abi.md R1 for every family, the neutral values of 4.3 and
- * 4.16, 2.2. Lines of Appendix A covered: dead tasks answer neutrally "also after new tasks were
- * spawned, after shutdown and after re-init"; "a destroyed channel ... after 64 new channels too";
- * "llam_io_buffer_release twice, with NULL, with a stale value"; "buffer accessors on NULL or stale".
+/* Stale and forged handles by the million: abi.md R1 for every family, the neutral values of 4.3
+ * and 4.16, 2.2. Lines of Appendix A covered: dead tasks answer neutrally "also after new tasks
+ * were spawned, after shutdown and after re-init"; "a destroyed channel ... after 64 new channels
+ * too"; "llam_io_buffer_release twice, with NULL, with a stale value"; "buffer accessors on NULL or
+ * stale".
  *
- * Every family has a probe: it calls every function that takes the family with one value that is not
- * a live handle of it, and checks each answer. Live objects of all families stand by meanwhile and
- * must come out unharmed. The seed is printed; LLAM_HANDLES_SEED sets it, LLAM_HANDLES_CALLS the
- * number of calls per family and test.
+ * Every family has a probe: it calls every function that takes the family with one value that is
+ * not a live handle of it, and checks each answer. Live objects of all families stand by meanwhile
+ * and must come out unharmed. The seed is printed; LLAM_HANDLES_SEED sets it, LLAM_HANDLES_CALLS
+ * the number of calls per family and test.
  */
 #include "sync.h"
 
@@ -299,7 +300,8 @@ static void make_stale(int family, int count) {
         void *value = families[family].make();
         if (value == NULL) FAIL("no %s: errno %d", families[family].name, errno);
         for (int k = 0; k < i; k++)
-            if (stale[family][k] == value) FAIL("a dead %s handle came again", families[family].name);
+            if (stale[family][k] == value)
+                FAIL("a dead %s handle came again", families[family].name);
         families[family].end(value);
         stale[family][i] = value;
     }
@@ -370,7 +372,9 @@ static void *pick(int family) {
             if (other != family) return (void *)(uintptr_t)bits;
             continue;
         case 6: bits = base + (bits & 1 ? 1 + (bits >> 8 & 63) : -(1 + (bits >> 8 & 63))); break;
-        default: bits = bits & 8 ? bits & 0xfff : (uint64_t)(uintptr_t)forged(bits >> 8 & 15); break;
+        default:
+            bits = bits & 8 ? bits & 0xfff : (uint64_t)(uintptr_t)forged(bits >> 8 & 15);
+            break;
         }
         if (!is_live((void *)(uintptr_t)bits)) return (void *)(uintptr_t)bits;
     }
@@ -510,8 +514,8 @@ TEST(a_dead_value_stays_dead_while_its_slot_is_reused) {
     llam_runtime_shutdown();
 }
 
-/* R1 and 4.2: 128 runtimes have 128 values, none the default's; 64 and more new objects never bring a
- * dead value back; live handles of different kinds are never equal. */
+/* R1 and 4.2: 128 runtimes have 128 values, none the default's; 64 and more new objects never
+ * bring a dead value back; live handles of different kinds are never equal. */
 TEST(values_are_unique) {
     enum { COUNT = 300 };
     void *seen[FAMILIES][COUNT];

@@ -1,9 +1,9 @@
 /* The frame of hostile.c: where a call is made from, wrong values of every kind, and the verdict on
  * each answer.
  *
- * A `ctx` is one caller: a place (host thread, task, task of another runtime), a phase of the default
- * runtime that holds for as long as the caller makes calls, and objects that nobody else touches, so
- * that abi.md gives one answer to each call.
+ * A `ctx` is one caller: a place (host thread, task, task of another runtime), a phase of the
+ * default runtime that holds for as long as the caller makes calls, and objects that nobody else
+ * touches, so that abi.md gives one answer to each call.
  */
 #ifndef HOSTILE_H
 #define HOSTILE_H
@@ -31,7 +31,8 @@ enum phase { NOT_LIVE, IDLE, RUNNING, STOPPING };
 /* FOREIGN_TASK: of an explicit runtime. Blocking callbacks are HOST. */
 enum place { HOST, TASK, FOREIGN_TASK };
 
-enum family { MUTEX, COND, CHANNEL, TOKEN, GROUP, TIMER, SIGNALS, BUFFER, TASKS, RUNTIME, FAMILIES };
+enum family { MUTEX, COND, CHANNEL, TOKEN, GROUP, TIMER, SIGNALS, BUFFER, TASKS, RUNTIME };
+#define FAMILIES 10
 
 #define MAX_ARGUMENTS 8
 #define STALE_VALUES 64
@@ -47,7 +48,7 @@ struct ctx {
     void *own[FAMILIES];
     llam_channel_t *full, *closed;
     llam_timer_t *due, *stopped;
-    /* A token that a live task observes. */
+    /* The token of the calling task, which is cancelled, or NULL. */
     llam_cancel_token_t *observed;
     llam_task_local_key_t key;
     int file;
@@ -71,7 +72,7 @@ static const char *const function_names[] = {
  * objects that are gone. */
 static void *orphans[FAMILIES];
 static void *defaults[FAMILIES];
-static void *stale[FAMILIES][STALE_VALUES];
+static _Atomic(void *) stale[FAMILIES][STALE_VALUES];
 /* A mutex of the default runtime that a task holds while the phase is RUNNING or STOPPING. */
 static llam_mutex_t *busy_mutex;
 
@@ -148,12 +149,12 @@ static void *bad_value(struct ctx *c, enum family family) {
     }
 }
 
-/* A value of any kind. Families without a live object here, or without a foreign one, give only what
- * there is. */
+/* A value of any kind. Families without a live object here, or without a foreign one, give only
+ * what there is. */
 static struct pick pick(struct ctx *c, enum family family) {
     size_t way = below(c, 8);
     void *alien = orphans[family];
-    if (c->place == FOREIGN_TASK && coin(c)) alien = defaults[family];
+    if (c->place == FOREIGN_TASK && family != RUNTIME && coin(c)) alien = defaults[family];
     if (way == 0 && alien != NULL) return (struct pick){alien, ALIEN};
     if (way <= 3 && c->own[family] != NULL) return (struct pick){c->own[family], OWN};
     return (struct pick){bad_value(c, family), BAD};

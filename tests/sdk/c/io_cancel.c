@@ -110,7 +110,8 @@ static void fill_the_queue(void) {
     }
 }
 
-/* The descriptor on which the call waits, and the other end. */
+/* The descriptor on which the call waits, and the other end. A full one is local: what waits in a TCP
+ * connection moves on by itself, which makes room again. */
 static void make_fixture(enum fixture fixture, int over_tcp, int fds[2]) {
     struct sockaddr_in address;
     if (fixture == CONNECTING) {
@@ -120,7 +121,7 @@ static void make_fixture(enum fixture fixture, int over_tcp, int fds[2]) {
     } else if (fixture == LISTENING) {
         fds[0] = listener(8, &address);
         fds[1] = dup(fds[0]);
-    } else if (over_tcp) {
+    } else if (over_tcp && fixture == QUIET) {
         make_tcp_pair(fds);
     } else {
         make_pair(SOCK_STREAM, fds);

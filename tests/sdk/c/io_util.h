@@ -188,13 +188,6 @@ static inline int ready_for(int fd, short events) {
     return (watched.revents & events) != 0;
 }
 
-/* How many descriptors this process has open. */
-static inline int open_descriptors(void) {
-    int count = 0;
-    for (int fd = 0; fd < 1024; fd++) count += fcntl(fd, F_GETFD) != -1;
-    return count;
-}
-
 /* Whether a memory checker watches, which complains about addresses that are wrong on purpose. */
 static inline int under_valgrind(void) {
     const char *preloaded = getenv("LD_PRELOAD");

@@ -96,7 +96,7 @@ static void lock_and_unlock(void *arg) {
     CHECK_OK(llam_mutex_unlock(arg));
 }
 
-/* 5.8: may be created before the runtime is live and destroyed after it ended; R2: default-owned. */
+/* 5.8: may be created before the runtime is live and destroyed after it ended. */
 TEST(a_mutex_outlives_the_lives_of_its_runtime) {
     llam_mutex_t *mutex = llam_mutex_create();
     for (int life = 0; life < 3; life++) run_task(lock_and_unlock, mutex);
@@ -263,7 +263,7 @@ static llam_task_t *join_line(struct in_line *self, struct line *line, uint64_t 
     return task;
 }
 
-/* 4.10: first come, first served. 5.8: a task that unlocks and locks again waits behind the line. */
+/* 4.10: first come, first served. 5.8: who unlocks and locks again at once waits behind the line. */
 TASK_TEST(waiters_are_served_in_order) {
     (void)arg;
     struct line line = {llam_mutex_create(), 0};

@@ -1,6 +1,8 @@
 /* Readiness: llam_poll_fd, llam_poll_handle (abi.md 4.14, 5.2). */
 #include "io_util.h"
 
+#include <time.h>
+
 typedef int (*poll_call)(int fd, short events, int timeout_ms, short *revents);
 static const poll_call POLLS[] = {llam_poll_fd, llam_poll_handle};
 
@@ -150,7 +152,7 @@ static void pollers_wait_for_hang_ups(void *unused) {
         llam_task_t *task = start_poller(&poller, fds[0], 0, round);
         CHECK_EQ(write(fds[1], "x", 1), 1);
         for (int i = 0; i < 10; i++) CHECK_OK(llam_sleep_ns(CHECK_MS / 10));
-        CHECK(is_parked(task));
+        CHECK(strcmp(llam_task_state_name(task), "DEAD") != 0);
         CHECK_OK(close(fds[1]));
         end_poller(task, &poller, POLLHUP);
         CHECK_OK(close(fds[0]));
@@ -160,6 +162,37 @@ static void pollers_wait_for_hang_ups(void *unused) {
 /* Also when no events were asked for at all; data does not end that wait. */
 TEST(a_task_that_polls_for_nothing_waits_for_the_hang_up) {
     run_task(pollers_wait_for_hang_ups, NULL);
+}
+
+static uint64_t processor_time(void) {
+    struct timespec used;
+    CHECK_OK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used));
+    return (uint64_t)used.tv_sec * 1000 * CHECK_MS + (uint64_t)used.tv_nsec;
+}
+
+static void wait_without_work(void *unused) {
+    (void)unused;
+    struct poller pollers[2];
+    int fds[2];
+    make_pipe(fds);
+    llam_task_t *reader = start_poller(&pollers[0], fds[0], POLLIN, 0);
+    uint64_t before = processor_time();
+    CHECK_OK(llam_sleep_ns(400 * CHECK_MS));
+    CHECK(processor_time() - before < 200 * CHECK_MS);
+    llam_task_t *other = start_poller(&pollers[1], fds[0], 0, 0);
+    CHECK_EQ(write(fds[1], "x", 1), 1);
+    end_poller(reader, &pollers[0], POLLIN);
+    before = processor_time();
+    CHECK_OK(llam_sleep_ns(400 * CHECK_MS));
+    CHECK(processor_time() - before < 200 * CHECK_MS);
+    CHECK_OK(close(fds[1]));
+    end_poller(other, &pollers[1], POLLHUP);
+}
+
+/* "Parks": a waiting task gives up its thread until it is woken; events that nobody asked for do
+ * not keep it busy. */
+TEST(a_polling_task_uses_no_processor_time) {
+    if (!under_valgrind()) run_task(wait_without_work, NULL);
 }
 
 #define POLLERS 8

@@ -424,8 +424,8 @@ static void complete_send(int how, size_t which) {
     end_full(self.full[which], how == BY_CLOSE ? value(which + 1) : value(20 * (which + 1)));
 }
 
-/* 5.7: while parked, whichever arm becomes possible first is performed, and only that one; closing a
- * channel completes the select with that arm and EPIPE. */
+/* 5.7: while parked, whichever arm becomes possible first is performed, and only that one; closing
+ * a channel completes the select with that arm and EPIPE. */
 TASK_TEST(a_parked_select_performs_the_arm_that_becomes_possible) {
     (void)arg;
     for (int how = BY_SEND; how <= BY_CLOSE; how++) {
@@ -669,8 +669,9 @@ TASK_TEST(a_race_of_values_and_cancel_loses_nothing) {
         if (race.outcome == 0) CHECK_PTR(race.out, value(race.index + 1));
         if (race.outcome != 0) CHECK_EQ(race.index, UNTOUCHED);
         for (size_t i = 0; i < 2; i++) {
-            if (race.outcome == 0 && race.index == i) CHECK_OK(llam_channel_destroy(race.channels[i]));
-            else end_full(race.channels[i], value(i + 1));
+            int taken = race.outcome == 0 && race.index == i;
+            if (taken) CHECK_OK(llam_channel_destroy(race.channels[i]));
+            if (!taken) end_full(race.channels[i], value(i + 1));
         }
         CHECK_OK(llam_cancel_token_destroy(token));
     }

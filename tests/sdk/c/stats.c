@@ -101,13 +101,24 @@ TEST(counters_count_what_their_names_say) {
     check_gauges(&stats);
     CHECK(stats.ctx_switches >= 20);
     CHECK_EQ(stats.yields, 10);
-    CHECK(stats.parks >= 10);
-    CHECK(stats.wakes >= 10);
+    CHECK(stats.parks > 0);
     CHECK_EQ(stats.blocking_calls, 10);
     CHECK_EQ(stats.blocking_completions, 10);
     CHECK_EQ(stats.overflow_depth, 0);
     CHECK_OK(llam_run());
     CHECK_EQ(default_stats().ctx_switches, stats.ctx_switches);
+    llam_runtime_shutdown();
+}
+
+/* Section 3: parks counts tasks that parked, wakes those made runnable again: by a timer, by the
+ * blocking pool or by a task. When all have ended the two are equal. */
+TEST(every_park_ends_with_a_wake) {
+    init_default(0);
+    for (int i = 0; i < 10; i++) CHECK_OK(llam_detach(spawn_ok(task_does_some_of_all, &watching)));
+    CHECK_OK(llam_run());
+    llam_runtime_stats_t stats = default_stats();
+    CHECK(stats.parks > 0);
+    CHECK_EQ(stats.wakes, stats.parks);
     llam_runtime_shutdown();
 }
 
@@ -136,6 +147,54 @@ TEST(waiting_for_io_is_counted) {
     CHECK(stats.io_submits > 0);
     CHECK(stats.io_completions > 0);
     CHECK(stats.io_completions <= stats.io_submits);
+    llam_runtime_shutdown();
+}
+
+/* Spins over safepoints: until a preemption was counted, or for 20 ms when none is expected. */
+static void task_spins(void *expected) {
+    uint64_t until = after_ms(expected != NULL ? LONG_MS : 20);
+    while (llam_now_ns() < until) {
+        for (int i = 0; i < 1000; i++) llam_task_safepoint();
+        if (expected != NULL && default_stats().preempt_yields > 0) return;
+    }
+}
+
+/* 4.18: with STRICT and tasks that spin over safepoints beyond their budget, preempt_yields > 0. They
+ * count as yields; in mode OFF there are none. */
+TEST(strict_preemption_is_counted) {
+    static const uint32_t modes[] = {LLAM_PREEMPT_STRICT, LLAM_PREEMPT_OFF};
+    plain_environment();
+    for (int i = 0; i < 2; i++) {
+        llam_runtime_opts_t opts = default_opts();
+        void *expected = i == 0 ? &opts : NULL;
+        opts.deterministic = 1;
+        opts.preempt_mode = modes[i];
+        CHECK_OK(llam_runtime_init_ex(&opts, sizeof opts));
+        for (int j = 0; j < 2; j++) CHECK_OK(llam_detach(spawn_ok(task_spins, expected)));
+        CHECK_OK(llam_run());
+        llam_runtime_stats_t stats = default_stats();
+        if (i == 0) CHECK(stats.preempt_yields > 0);
+        else CHECK_EQ(stats.preempt_yields, 0);
+        CHECK(stats.yields >= stats.preempt_yields);
+        llam_runtime_shutdown();
+    }
+}
+
+/* Section 3: the opaque_* fields count only with LLAM_OPAQUE_TIMING=1. */
+static void task_opens_a_region(void *arg) {
+    (void)arg;
+    CHECK_OK(llam_enter_blocking());
+    CHECK_OK(llam_leave_blocking());
+}
+
+TEST(opaque_timing_is_off_unless_asked_for) {
+    unsetenv("LLAM_OPAQUE_TIMING");
+    unsetenv("NM_OPAQUE_TIMING");
+    init_default(0);
+    CHECK_OK(llam_detach(spawn_ok(task_opens_a_region, NULL)));
+    CHECK_OK(llam_run());
+    llam_runtime_stats_t stats = default_stats();
+    CHECK(all_zero(&stats.opaque_block_ns, 72));
     llam_runtime_shutdown();
 }
 
@@ -229,10 +288,21 @@ static size_t expected_json(const llam_runtime_stats_t *stats, char *out, size_t
     return length;
 }
 
-static void check_json(const llam_runtime_stats_t *stats) {
+/* The JSON between two equal snapshots is theirs. */
+static void check_json(llam_runtime_stats_t *stats) {
     char expected[8192];
     int keys = 0;
-    struct capture json = capture_json();
+    llam_runtime_stats_t after;
+    struct capture json;
+    uint64_t until = after_ms(LONG_MS);
+    for (;;) {
+        *stats = default_stats();
+        json = capture_json();
+        after = default_stats();
+        if (memcmp(stats, &after, sizeof after) == 0) break;
+        CHECK(llam_now_ns() < until);
+        free(json.text);
+    }
     size_t length = expected_json(stats, expected, sizeof expected, &keys);
     CHECK_STR(json.text, expected);
     CHECK_EQ(json.length, length);
@@ -241,12 +311,13 @@ static void check_json(const llam_runtime_stats_t *stats) {
 
 /* Appendix A: pre-init JSON is a full object of zeros. */
 TEST(json_before_init_is_all_zeros) {
-    llam_runtime_stats_t zero;
-    memset(&zero, 0, sizeof zero);
-    check_json(&zero);
-    init_default(0);
-    llam_runtime_shutdown();
-    check_json(&zero);
+    llam_runtime_stats_t stats;
+    for (int round = 0; round < 2; round++) {
+        check_json(&stats);
+        CHECK(all_zero(&stats, sizeof stats));
+        init_default(0);
+        llam_runtime_shutdown();
+    }
 }
 
 /* 4.18 and 5.15: every field once, in struct order, unsigned decimals, no spaces, one newline. */
@@ -258,13 +329,15 @@ TEST(json_has_every_field_in_order) {
     CHECK_OK(llam_runtime_init_ex(&opts, sizeof opts));
     for (int i = 0; i < 10; i++) CHECK_OK(llam_detach(spawn_ok(task_does_some_of_all, &watching)));
     CHECK_OK(llam_run());
-    llam_runtime_stats_t stats = default_stats();
-    CHECK_EQ(stats.preempt_quantum_ns, 987654321);
+    llam_runtime_stats_t stats;
     check_json(&stats);
+    CHECK(stats.ctx_switches > 0);
+    CHECK_EQ(stats.preempt_quantum_ns, 987654321);
+    CHECK_EQ(stats.preempt_poll_period, 17);
     llam_runtime_shutdown();
 }
 
-/* 5.15 lists 55 names; they cover the whole struct, so the object has that many keys. */
+/* 5.15: the listed names cover the whole struct, field by field. */
 TEST(the_json_keys_cover_the_struct) {
     size_t bytes = 0;
 #define X(name) bytes += sizeof(((llam_runtime_stats_t *)NULL)->name);

@@ -774,6 +774,27 @@ TEST(the_rounding_mode_belongs_to_the_task) {
     llam_runtime_shutdown();
 }
 
+static void change_and_end(void *arg) {
+    set_rounding(1);
+    count_one(arg);
+}
+
+static void keep_over_an_end(void *arg) {
+    set_rounding(0);
+    while (atomic_load((counter *)arg) == 0) llam_yield();
+    CHECK(rounding_is(0));
+}
+
+/* abi.md 5.5: kept over a park during which another task changes its own and ends. */
+TEST(an_ended_task_leaves_its_rounding_mode_to_nobody) {
+    counter ended = 0;
+    init_default(1);
+    CHECK_OK(llam_detach(spawn_ok(keep_over_an_end, &ended)));
+    CHECK_OK(llam_detach(spawn_ok(change_and_end, &ended)));
+    run_here();
+    llam_runtime_shutdown();
+}
+
 static volatile double seed_value = 1.5;
 
 static void keeps_registers(void *arg) {
