@@ -34,6 +34,8 @@ const IDLE_LIFE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Queued,
+    /// Cancelled before a pool thread came to it: never called.
+    Skipped,
     Running,
     Done,
 }
@@ -150,6 +152,10 @@ fn submit(job: &Job) -> Result<()> {
 /// Takes a cancelled job out of the queue. False when it has started.
 fn withdraw(job: &Job) -> bool {
     let mut pool = POOL.lock();
+    // SAFETY: under the pool's lock.
+    if unsafe { (*job.shared.get()).stage } == Stage::Skipped {
+        return true;
+    }
     let before = pool.queue.len();
     pool.queue.retain(|queued| !std::ptr::eq(queued.0, job));
     pool.queue.len() < before
@@ -179,7 +185,13 @@ fn serve() {
             // SAFETY: a queued job stays until it is done (see `wait_until_done`).
             let job = unsafe { &*job };
             // SAFETY: under the pool's lock.
-            unsafe { (*job.shared.get()).stage = Stage::Running };
+            let shared = unsafe { &mut *job.shared.get() };
+            // Before it runs nothing but a cancellation ends the park of a job's task.
+            if !job.task.wait.is_armed(shared.armed) {
+                shared.stage = Stage::Skipped;
+                continue;
+            }
+            shared.stage = Stage::Running;
             drop(pool);
             errno::store(0);
             // SAFETY: the caller of `call` promised it.

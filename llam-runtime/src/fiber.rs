@@ -23,10 +23,39 @@ pub(crate) fn prepare(stack: Stack, body: impl FnOnce(&Leave) + 'static) -> Fibe
     Coroutine::with_stack(stack, move |leave, ()| body(leave))
 }
 
-/// Runs the fiber until it suspends or ends; true when it ended.
+/// Runs the fiber until it suspends or ends; true when it ended. The floating-point control state is
+/// the default one before and after.
 #[inline]
 pub(crate) fn enter(fiber: &mut Fiber) -> bool {
-    matches!(fiber.resume(()), CoroutineResult::Return(()))
+    let ended = matches!(fiber.resume(()), CoroutineResult::Return(()));
+    if ended && float_control::load() != float_control::DEFAULT {
+        float_control::store(float_control::DEFAULT);
+    }
+    ended
+}
+
+/// The floating-point control state of a thread that becomes a worker: the default one while this
+/// lives, the thread's own again afterwards.
+pub(crate) struct DefaultFloatControl {
+    own: u64,
+}
+
+impl DefaultFloatControl {
+    pub(crate) fn set() -> Self {
+        let own = float_control::load();
+        if own != float_control::DEFAULT {
+            float_control::store(float_control::DEFAULT);
+        }
+        Self { own }
+    }
+}
+
+impl Drop for DefaultFloatControl {
+    fn drop(&mut self) {
+        if self.own != float_control::DEFAULT {
+            float_control::store(self.own);
+        }
+    }
 }
 
 /// Suspends the running task. Returns when the worker enters it again.

@@ -115,6 +115,8 @@ pub(crate) mod flag {
 /// How a task's end is shared between the task, its joiner and its detacher.
 pub(crate) struct Ending {
     pub(crate) ended: bool,
+    /// It ended after its run had failed.
+    pub(crate) failed: bool,
     pub(crate) detached: bool,
     /// Somebody is inside join on this task.
     pub(crate) joining: bool,
@@ -163,6 +165,8 @@ pub(crate) struct Task {
     pub(crate) token_links: Cell<(*const Task, *const Task)>,
     pub(crate) ending: Mutex<Ending>,
     id: AtomicU64,
+    /// Fixed: which task of this slot this is.
+    life: Cell<u32>,
     /// Fixed: spawn option `deadline_ns`, kept for the dump only.
     deadline_ns: Cell<u64>,
     /// Owner: every park of the task ends by then (`ext::set_park_deadline`).
@@ -254,6 +258,7 @@ impl Task {
             .store(std::ptr::from_ref(runtime).cast_mut(), Ordering::Relaxed);
         self.token.set(plan.token);
         self.id.store(id, Ordering::Relaxed);
+        self.life.set(self.life.get().wrapping_add(1));
         self.deadline_ns.set(plan.deadline_ns);
         self.park_deadline.set(NEVER);
         self.data.set(std::ptr::null_mut());
@@ -274,6 +279,7 @@ impl Task {
         self.wait_kind.store(0, Ordering::Relaxed);
         let mut ending = self.ending.lock();
         ending.ended = false;
+        ending.failed = false;
         ending.detached = false;
         ending.joining = false;
         ending.grouped = plan.grouped;
@@ -284,6 +290,13 @@ impl Task {
     /// the ending lock, a snapshot without it.
     pub(crate) fn is_live(&self) -> bool {
         SlotHead::is_live(self.head.generation())
+    }
+
+    /// Tells the tasks of one slot apart, as the id does not over several runs. For the task itself
+    /// and for whoever just gave it something.
+    #[inline]
+    pub(crate) fn life(&self) -> u32 {
+        self.life.get()
     }
 
     #[inline]

@@ -54,11 +54,20 @@ impl Backend {
 #[cfg(target_os = "linux")]
 pub(crate) fn choose(choice: BackendChoice) -> Result<Backend> {
     static PROBE: OnceLock<std::result::Result<(), i32>> = OnceLock::new();
+    /// What may be gone at the next start: short of descriptors or of memory.
+    const PASSING: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN];
     static NOTICE: Once = Once::new();
     if choice == BackendChoice::Readiness {
         return Ok(Backend::Readiness);
     }
-    match *PROBE.get_or_init(uring::probe) {
+    let probed = match PROBE.get() {
+        Some(&known) => known,
+        None => match uring::probe() {
+            Err(error) if PASSING.contains(&error) => Err(error),
+            lasting => *PROBE.get_or_init(|| lasting),
+        },
+    };
+    match probed {
         Ok(()) => Ok(Backend::Uring),
         Err(error) if choice == BackendChoice::Uring => {
             NOTICE.call_once(|| {

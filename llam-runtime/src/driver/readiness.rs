@@ -188,6 +188,7 @@ impl Readiness {
     }
 
     fn register(&mut self, index: usize, wait: &ReadyWait, counters: &Counters) -> Result<(), i32> {
+        counters.io_submits.bump();
         counters.io_submit_calls.bump();
         let stamp = descriptors::adopted_stamp(wait.fd);
         let mut entry = self.entries[index];

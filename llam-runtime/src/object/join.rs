@@ -149,7 +149,7 @@ fn join_on_host(checked: &Checked<Task>, deadline_ns: u64, mode: Mode) -> Result
 /// A host thread learns of a failed run instead of the end that the failure caused.
 fn host_outcome(target: &'static Task, ending: MutexGuard<'_, Ending>) -> Result<()> {
     let fatal = target.runtime().fatal();
-    if fatal != 0 {
+    if ending.failed && fatal != 0 {
         return Err(fatal);
     }
     consume(target, ending);

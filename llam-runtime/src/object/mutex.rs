@@ -24,11 +24,32 @@ pub(crate) struct TaskMutex {
 }
 
 pub(crate) struct State {
-    /// The task that holds the mutex, null when it is free.
+    /// The task that holds the mutex, null when it is free. It may have ended, and its slot may hold
+    /// another task: never followed.
     holder: *const Task,
+    /// Which task of that slot.
+    holder_life: u32,
+    /// Its id, for the dump.
+    holder_id: u64,
     waiters: WaitList,
     /// Condition waits that will take the mutex again.
     cond_waits: u32,
+}
+
+impl State {
+    fn is_free(&self) -> bool {
+        self.holder.is_null()
+    }
+
+    fn give_to(&mut self, task: &Task) {
+        self.holder = task;
+        self.holder_life = task.life();
+        self.holder_id = task.id();
+    }
+
+    fn is_held_by(&self, task: &Task) -> bool {
+        ptr::eq(self.holder, task) && self.holder_life == task.life()
+    }
 }
 
 // SAFETY: pointers to task slots, which are shared and never unmapped.
@@ -66,7 +87,7 @@ pub(crate) fn destroy(mutex: *mut c_void) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     registry::cleanup_standing(checked.slot.owner.get())?;
     let state = checked.lock()?;
-    if !state.holder.is_null() || !state.waiters.is_empty() || state.cond_waits > 0 {
+    if !state.is_free() || !state.waiters.is_empty() || state.cond_waits > 0 {
         return Err(libc::EBUSY);
     }
     Slab::kill(checked.slot);
@@ -80,11 +101,11 @@ pub(crate) fn lock_until(mutex: *mut c_void, deadline_ns: u64) -> Result<()> {
     let (worker, task) = managed(checked.slot.owner.get())?;
     worker::budget_point(worker, task);
     let mut state = checked.lock()?;
-    if state.holder.is_null() {
-        state.holder = task;
+    if state.is_free() {
+        state.give_to(task);
         return Ok(());
     }
-    if ptr::eq(state.holder, task) {
+    if state.is_held_by(task) {
         return Err(libc::EDEADLK);
     }
     worker::precheck(task, deadline_ns)?;
@@ -92,8 +113,7 @@ pub(crate) fn lock_until(mutex: *mut c_void, deadline_ns: u64) -> Result<()> {
     let node = WaitNode::new(task, armed, ptr::null_mut());
     // SAFETY: under the lock; the node is unlinked before this frame ends.
     unsafe { state.waiters.push(&node) };
-    // SAFETY: holders are task slots.
-    let holder_id = unsafe { (*state.holder).id() };
+    let holder_id = state.holder_id;
     drop(state);
     let reason = worker::park(worker, task, armed, deadline_ns, WaitKind::Mutex, holder_id);
     finish_wait(checked.slot, &node, reason)
@@ -116,10 +136,10 @@ pub(crate) fn try_lock(mutex: *mut c_void) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     let (_, task) = managed(checked.slot.owner.get())?;
     let mut state = checked.lock()?;
-    if !state.holder.is_null() {
+    if !state.is_free() {
         return Err(libc::EBUSY);
     }
-    state.holder = task;
+    state.give_to(task);
     Ok(())
 }
 
@@ -127,7 +147,7 @@ pub(crate) fn unlock(mutex: *mut c_void) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     let (_, task) = managed(checked.slot.owner.get())?;
     let state = checked.lock()?;
-    if !ptr::eq(state.holder, task) {
+    if !state.is_held_by(task) {
         return Err(libc::EPERM);
     }
     pass_on(state);
@@ -140,7 +160,7 @@ fn pass_on(mut state: MutexGuard<'_, State>) {
     match unsafe { state.waiters.claim_first() } {
         Some(next) => {
             let task = next.task;
-            state.holder = task;
+            state.give_to(task);
             next.settle(Outcome::Done);
             drop(state);
             worker::make_runnable(task);
@@ -156,7 +176,7 @@ pub(super) struct Lent(&'static TaskMutex);
 pub(super) fn held_by(mutex: *mut c_void, task: &Task) -> Result<Lent> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     let state = checked.lock()?;
-    if !ptr::eq(state.holder, task) {
+    if !state.is_held_by(task) {
         return Err(libc::EPERM);
     }
     Ok(Lent(checked.slot))
@@ -182,16 +202,15 @@ impl Lent {
     pub(super) fn take_back(&self, worker: &'static Worker, task: &'static Task) {
         let mut state = self.0.state.lock();
         state.cond_waits -= 1;
-        if state.holder.is_null() {
-            state.holder = task;
+        if state.is_free() {
+            state.give_to(task);
             return;
         }
         let armed = task.wait.arm(false);
         let node = WaitNode::new(task, armed, ptr::null_mut());
         // SAFETY: under the lock; only a hand-over ends this wait, and it unlinks the node.
         unsafe { state.waiters.push(&node) };
-        // SAFETY: holders are task slots.
-        let holder_id = unsafe { (*state.holder).id() };
+        let holder_id = state.holder_id;
         drop(state);
         worker::park_until_woken(worker, task, WaitKind::Mutex, holder_id);
     }

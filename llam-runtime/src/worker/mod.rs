@@ -165,14 +165,8 @@ pub(crate) fn make_runnable(task: &'static Task) {
         unreachable!("a parked task is bound to a worker")
     };
     match CURRENT.get() {
-        Some(own) if std::ptr::eq(own, worker) => {
-            own.counters.wakes.bump();
-            own.push_woken(task);
-        }
-        own => {
-            if let Some(own) = own {
-                own.counters.wakes.bump();
-            }
+        Some(own) if std::ptr::eq(own, worker) => own.push_woken(task),
+        _ => {
             task.set_state(State::Runnable);
             worker.push_remote(task);
         }
@@ -349,9 +343,11 @@ impl Worker {
         unsafe { (*self.started.get()).push_back(Queued { task, ticket }) };
     }
 
-    /// Queues a task that was woken: class LATENCY goes before the others (see `next_task`).
+    /// Queues a task that was woken: class LATENCY goes before the others (see `next_task`). Every
+    /// wake comes through here, on the thread of the task's own worker.
     #[inline]
     fn push_woken(&self, task: &'static Task) {
+        self.counters.wakes.bump();
         if task.class() == LATENCY && !self.runtime().options().deterministic {
             task.set_state(State::Runnable);
             // SAFETY: owner access, and the borrow ends here.

@@ -51,6 +51,7 @@ impl Worker {
     /// Runs this worker on the calling thread until the runtime's run is over. Its driver
     /// is open.
     pub(crate) fn run(&'static self) {
+        let _own_float_control = fiber::DefaultFloatControl::set();
         let _alternate = AlternateStack::new();
         self.sleep.wake_up();
         self.online.store(true, Ordering::Release);
@@ -127,7 +128,6 @@ impl Worker {
     /// Queues a task whose operation has completed.
     #[inline]
     pub(super) fn complete(&self, task: &'static Task) {
-        self.counters.wakes.bump();
         self.push_woken(task);
     }
 
@@ -314,6 +314,7 @@ impl Worker {
             let mut ending = task.ending.lock();
             task.set_state(State::Dead);
             ending.ended = true;
+            ending.failed = runtime.fatal() != 0;
             if ending.detached {
                 Slab::kill(task);
                 drop(ending);

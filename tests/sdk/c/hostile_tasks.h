@@ -26,15 +26,19 @@ static void reap(struct ctx *c, llam_task_t *task) {
 /* How spawn options can be wrong, and the code that this gives. */
 struct spawn_plan {
     llam_spawn_opts_t opts;
-    const llam_spawn_opts_t *given;
+    /* NULL is passed for the options, whatever they hold. */
+    int use_null;
     size_t size;
     llam_task_fn fn;
     int code;
 };
 
+static const llam_spawn_opts_t *given_opts(const struct spawn_plan *plan) {
+    return plan->use_null ? NULL : &plan->opts;
+}
+
 static void spoil(struct ctx *c, struct spawn_plan *plan, int fixed_size) {
     struct pick token = pick(c, TOKEN);
-    plan->given = &plan->opts;
     plan->code = EINVAL;
     switch (below(c, fixed_size ? 4 : 5)) {
     case 0: plan->fn = NULL; break;
@@ -54,7 +58,7 @@ static void make_fine(struct ctx *c, struct spawn_plan *plan, int fixed_size) {
     plan->opts.flags = (uint32_t)ONE_OF(c, 0, 2, 4, 8, 0xfffffff0, 0x10);
     plan->opts.reserved0 = UINT32_MAX;
     plan->opts.deadline_ns = ONE_OF(c, 0, 1, UINT64_MAX);
-    plan->given = one_in(c, 3) ? NULL : &plan->opts;
+    plan->use_null = one_in(c, 3);
     if (fixed_size || coin(c)) return;
     plan->opts.cancel_token = forged(below(c, FORGED_VALUES));
     plan->size = (size_t)ONE_OF(c, 8, 12, 16, 24, 25, 31);
@@ -88,7 +92,7 @@ static void spawn_verdict(const struct ctx *c, const llam_task_t *task, int code
 }
 
 #define BEGIN_SPAWN(c, name, target, plan)                                                       \
-    BEGIN(c, name, A(target), A((plan).fn != NULL), A((plan).given), (plan).size,                \
+    BEGIN(c, name, A(target), A((plan).fn != NULL), A(given_opts(&(plan))), (plan).size,         \
           (plan).opts.task_class, (plan).opts.stack_class, A((plan).opts.cancel_token))
 
 /* Ends what a spawn has made: the child runs, or waits for the next run. */
@@ -112,7 +116,7 @@ static void try_llam_spawn_ex(struct ctx *c) {
     if (plan.code == 0 && c->phase == IDLE && !one_in(c, 8)) return;
     BEGIN_SPAWN(c, llam_spawn_ex, NULL, plan);
     llam_task_t *task =
-        llam_spawn_ex(plan.fn, c->phase == IDLE ? &ran_later : &ran, plan.given, plan.size);
+        llam_spawn_ex(plan.fn, c->phase == IDLE ? &ran_later : &ran, given_opts(&plan), plan.size);
     spawn_verdict(c, task, plan.code);
     if (task != NULL) end_child(c, task, &ran);
 }
@@ -122,7 +126,8 @@ static void try_llam_spawn(struct ctx *c) {
     struct spawn_plan plan = plan_spawn(c, 1);
     if (plan.code == 0 && c->phase == IDLE && !one_in(c, 8)) return;
     BEGIN_SPAWN(c, llam_spawn, NULL, plan);
-    llam_task_t *task = llam_spawn(plan.fn, c->phase == IDLE ? &ran_later : &ran, plan.given);
+    llam_task_t *task =
+        llam_spawn(plan.fn, c->phase == IDLE ? &ran_later : &ran, given_opts(&plan));
     spawn_verdict(c, task, plan.code);
     if (task != NULL) end_child(c, task, &ran);
 }
@@ -144,7 +149,7 @@ static void try_llam_runtime_spawn_ex(struct ctx *c) {
     if (plan.code == 0 && c->phase == IDLE && !one_in(c, 8)) return;
     BEGIN_SPAWN(c, llam_runtime_spawn_ex, runtime, plan);
     llam_task_t *task = llam_runtime_spawn_ex(
-        runtime, plan.fn, c->phase == IDLE ? &ran_later : &ran, plan.given, plan.size);
+        runtime, plan.fn, c->phase == IDLE ? &ran_later : &ran, given_opts(&plan), plan.size);
     spawn_verdict(c, task, plan.code);
     if (task != NULL) end_child(c, task, &ran);
 }
@@ -278,6 +283,7 @@ static struct pick plan_group_spawn(struct ctx *c, struct spawn_plan *plan, int 
     if (picked.standing == OWN) return picked;
     /* Of two errors any may come first: only the group is wrong. */
     plan->opts = (llam_spawn_opts_t){1, 0, 0, 0, 0, NULL};
+    plan->use_null = 0;
     plan->size = 32;
     plan->fn = task_never_runs;
     plan->code = handle_code(picked);
@@ -305,7 +311,7 @@ static void try_llam_task_group_spawn_ex(struct ctx *c) {
     if (plan.code == 0 && c->phase == IDLE) return;
     BEGIN_SPAWN(c, llam_task_group_spawn_ex, picked.value, plan);
     llam_task_t *task =
-        llam_task_group_spawn_ex(picked.value, plan.fn, &ran, plan.given, plan.size);
+        llam_task_group_spawn_ex(picked.value, plan.fn, &ran, given_opts(&plan), plan.size);
     spawn_verdict(c, task, plan.code);
     if (task != NULL) end_group_child(c, picked.value, task, &ran);
 }
@@ -316,7 +322,7 @@ static void try_llam_task_group_spawn(struct ctx *c) {
     struct pick picked = plan_group_spawn(c, &plan, 1);
     if (plan.code == 0 && c->phase == IDLE) return;
     BEGIN_SPAWN(c, llam_task_group_spawn, picked.value, plan);
-    llam_task_t *task = llam_task_group_spawn(picked.value, plan.fn, &ran, plan.given);
+    llam_task_t *task = llam_task_group_spawn(picked.value, plan.fn, &ran, given_opts(&plan));
     spawn_verdict(c, task, plan.code);
     if (task != NULL) end_group_child(c, picked.value, task, &ran);
 }

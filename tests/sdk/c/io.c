@@ -550,6 +550,7 @@ TEST_EVERYWHERE(closing_twice_is_ebadf) {
     char byte = 0;
     for (int round = 0; round < 2; round++) {
         make_pair(SOCK_STREAM, fds);
+        fds[0] = moved_apart(fds[0]);
         CHECK_OK(round ? llam_close(fds[0]) : llam_close_handle(fds[0]));
         CHECK_FAILS(llam_close(fds[0]), EBADF);
         CHECK_FAILS(llam_close_handle(fds[0]), EBADF);
@@ -561,7 +562,7 @@ TEST_EVERYWHERE(closing_twice_is_ebadf) {
 
 static void numbers_come_back(void *unused) {
     (void)unused;
-    int number = open("/dev/null", O_RDWR);
+    int number = moved_apart(open("/dev/null", O_RDWR));
     for (int round = 0; round < 24; round++) {
         int fds[2];
         MAKERS[(size_t)round % KINDS](fds);

@@ -25,8 +25,10 @@ static int64_t call_recvfrom(int fd) { return llam_recvfrom(fd, scratch, 8, 0, N
 static int64_t call_sendto(int fd) { return llam_sendto(fd, "abcd", 4, 0, NULL, 0); }
 static int64_t call_accept(int fd) { return llam_accept(fd, NULL, NULL); }
 
+typedef int (*poll_call)(int fd, short events, int timeout_ms, short *revents);
+
 /* -1 with the error, or 1; the events are written in every case. */
-static int64_t poll_of(int (*form)(int, short, int, short *), int fd, short events, int timeout_ms) {
+static int64_t poll_of(poll_call form, int fd, short events, int timeout_ms) {
     short revents = 0x7fff;
     int ready = form(fd, events, timeout_ms, &revents);
     if (ready == 1) CHECK_EQ(revents & events, events);
@@ -110,8 +112,8 @@ static void fill_the_queue(void) {
     }
 }
 
-/* The descriptor on which the call waits, and the other end. A full one is local: what waits in a TCP
- * connection moves on by itself, which makes room again. */
+/* The descriptor on which the call waits, and the other end. A full one is local: what waits in a
+ * TCP connection moves on by itself, which makes room again. */
 static void make_fixture(enum fixture fixture, int over_tcp, int fds[2]) {
     struct sockaddr_in address;
     if (fixture == CONNECTING) {
@@ -150,7 +152,8 @@ static void prepare(struct waiter *waiter, int round) {
     memset(waiter, 0, sizeof *waiter);
     waiter->call = &CALLS[round % CALLS_COUNT];
     make_fixture(waiter->call->fixture, round / CALLS_COUNT % 2, waiter->fds);
-    if (waiter->call->fixture != CONNECTING) set_nonblocking(waiter->fds[0], round / CALLS_COUNT / 2);
+    if (waiter->call->fixture != CONNECTING)
+        set_nonblocking(waiter->fds[0], round / CALLS_COUNT / 2);
     waiter->flags = fcntl(waiter->fds[0], F_GETFL);
 }
 

@@ -252,6 +252,7 @@ static void close_under_a_reader(maker make, int nonblocking, int by_engine) {
     char byte = 0;
     make(old);
     make(fresh);
+    old[0] = moved_apart(old[0]);
     set_nonblocking(old[0], nonblocking);
     set_nonblocking(fresh[0], nonblocking);
     struct victim victim = {.fd = old[0]};

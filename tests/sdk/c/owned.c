@@ -309,7 +309,8 @@ TEST_EVERYWHERE(positional_owned_reads_end_with_the_file) {
         CHECK_EQ(llam_pread_handle_owned_aligned(file, 64, past[i], 0, &buffer), 0);
         CHECK_PTR(buffer, NULL);
     }
-    CHECK_NOTHING(llam_pread_owned_aligned(file, 8, (uint64_t)INT64_MAX + 1, 0, &buffer), EOVERFLOW);
+    const uint64_t too_far = (uint64_t)INT64_MAX + 1;
+    CHECK_NOTHING(llam_pread_owned_aligned(file, 8, too_far, 0, &buffer), EOVERFLOW);
     CHECK_NOTHING(llam_pread_owned_aligned(file, 8, UINT64_MAX, 512, &buffer), EOVERFLOW);
     CHECK_NOTHING(llam_pread_owned_aligned(fds[0], 8, UINT64_MAX, 0, &buffer), ESPIPE);
     CHECK_NOTHING(llam_pread_owned_aligned(-1, 8, UINT64_MAX, 0, &buffer), EBADF);

@@ -207,26 +207,29 @@ static void descriptors_run_out(void *unused) {
     }
 }
 
-/* llam_accept: EMFILE; the connection stays in the queue. */
-TEST(accept_without_free_descriptors_is_emfile) { run_task(descriptors_run_out, NULL); }
-TEST(accept_without_free_descriptors_is_emfile_on_a_host_thread) { descriptors_run_out(NULL); }
+/* llam_accept: EMFILE; the connection stays in the queue. A memory checker that plays the limit
+ * itself takes the connection, so there is nothing to see under one. */
+TEST(accept_without_free_descriptors_is_emfile) {
+    if (!under_valgrind()) run_task(descriptors_run_out, NULL);
+}
+TEST(accept_without_free_descriptors_is_emfile_on_a_host_thread) {
+    if (!under_valgrind()) descriptors_run_out(NULL);
+}
 
 /* Closes the listener, with the engine's call or the system's, and opens another one under the
  * same number, of another mode. */
 static int reopen(int server, int by_engine, int nonblocking, struct sockaddr_in *fresh_address) {
     CHECK_OK(by_engine ? llam_close(server) : close(server));
     int fresh = listener(4, fresh_address);
-    if (fresh != server) {
-        CHECK_EQ(dup2(fresh, server), server);
-        CHECK_OK(close(fresh));
-    }
+    CHECK_EQ(dup2(fresh, server), server);
+    CHECK_OK(close(fresh));
     set_nonblocking(server, nonblocking);
     return server;
 }
 
 static void listeners_change_places(void *unused) {
     (void)unused;
-    int server = listener(4, &address);
+    int server = moved_apart(listener(4, &address));
     for (int round = 0; round < 8; round++) {
         struct acceptor acceptor = {.server = server};
         llam_task_t *task = spawn_ok(accept_one, &acceptor);
@@ -275,7 +278,7 @@ static void listener_closed_under_acceptor(void *unused) {
     (void)unused;
     for (int round = 0; round < 8; round++) {
         struct sockaddr_in fresh_address;
-        int server = listener(4, &address);
+        int server = moved_apart(listener(4, &address));
         set_nonblocking(server, round % 2);
         int keeper = round / 4 ? dup(server) : -1;
         struct late_acceptor late = {.acceptor = {.server = server, .accepted = -7}};
