@@ -9,6 +9,7 @@
 //! - `types`: descriptors and their invalid values, which differ by platform.
 //! - `inline`: what the headers have as inline functions and macros.
 //! - [`ext`]: what the C ABI cannot say, with a fallback where the engine is not ours.
+//! - `standin`: what an older SDK lacks.
 //!
 //! Rules that all functions share (`abi.md` 4.0): those that return `c_int` or `ssize_t` give -1 and
 //! set `errno` when they fail, those that return a pointer give null and set `errno`. Deadlines are
@@ -16,11 +17,42 @@
 //! that uses an object of another runtime gets `EXDEV`; a cancelled task gets `ECANCELED` from calls
 //! that park.
 //!
-//! Feature `bundled` (default) links the engine `llam-runtime`, which exports the functions.
-//! Without it the symbols must come from elsewhere at link time.
+//! # The engine
 //!
-//! Dependents find the headers through the build-script variables `DEP_LLAM_RUNTIME_INCLUDE` and
-//! `DEP_LLAM_RUNTIME_ROOT`.
+//! Chosen by the build script, in this order:
+//!
+//! 1. an installed LLAM SDK, from 1.0.1 on, that the environment names;
+//! 2. with feature `bundled` (default), the engine `llam-runtime`;
+//! 3. otherwise the build stops with a message.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `LLAM_SYS_PREFIX` | the SDK: `include/llam/runtime.h` and `lib/` are below it |
+//! | `LLAM_SYS_INCLUDE_DIR`, `LLAM_SYS_LIB_DIR` | its two parts, together or in place of one of the prefix |
+//! | `LLAM_SYS_LIB_NAME` | the library's name, `llam_runtime` by default |
+//! | `LLAM_SYS_LINK_KIND` | `static` (default) or `dylib`; the latter must be found at run time, by `LD_LIBRARY_PATH` say |
+//! | `LLAM_SYS_INSTALL_SCRIPT` | path or URL of the SDK's installer; URLs are fetched by `curl`. Any of these variables asks for it to be run |
+//! | `LLAM_SYS_INSTALL_PREFIX` | where it installs, the build's own folder by default. An SDK of the right version there is used as it is |
+//! | `LLAM_SYS_INSTALL_VERSION` | which release, 1.0.1 by default |
+//! | `LLAM_SYS_INSTALL_TARGET` | `{macos,linux}-{x86_64,aarch64}` or `windows-x86_64`, by default the build's target |
+//! | `LLAM_SYS_INSTALL_BASE_URL` | passed to the installer; without a script, where `install.sh` is fetched from |
+//! | `LLAM_SYS_FORCE_INSTALL=1` | installs even when the SDK is there |
+//! | `LLAM_SYS_NO_INSTALL=1` | never runs the installer |
+//! | `DOCS_RS=1` | a documentation build: none of the above is looked at, nothing is run or linked |
+//!
+//! A static library's own needs are those its `lib/pkgconfig/llam.pc` lists, or else those of the LLAM C
+//! SDK (on Linux `uring`, `m` and `pthread`). The build script reads the SDK's header: functions that it
+//! does not declare are stood in for, under the same names, by code over those of 1.0. What cannot be
+//! done that way fails with `ENOTSUP`: `llam_channel_try_send` and `llam_channel_try_recv_result` on a
+//! host thread, `llam_io_buffer_alloc`, `_alloc_aligned`, `_alloc_ex` and `_alignment`,
+//! `llam_recvfrom_owned`, `llam_pread_owned_aligned` and its handle form; `llam_runtime_spawn_ex` and
+//! `llam_runtime_collect_stats_ex_handle` take the default runtime only (`EINVAL`).
+//!
+//! With feature `bindgen` the declarations come from the SDK's own header at build time, which needs
+//! libclang; those that it lacks come from the checked-in file.
+//!
+//! Dependents find the SDK through the build-script variables `DEP_LLAM_RUNTIME_ROOT`,
+//! `DEP_LLAM_RUNTIME_INCLUDE` and, with an installed SDK, `DEP_LLAM_RUNTIME_LIB`.
 
 #![allow(
     non_camel_case_types,

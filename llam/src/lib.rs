@@ -39,6 +39,31 @@
 //!   them, or to the default one when a host thread did. Tasks of another runtime get `EXDEV`. One that
 //!   is dropped where the engine refuses to destroy it is destroyed later, or leaks.
 //!
+//! # Engines
+//!
+//! The engine is the bundled one, unless the environment of the build names an installed LLAM SDK
+//! (`LLAM_SYS_PREFIX` and its kin, see the crate `llam-sys`). Every item of this crate exists on every
+//! engine. What an SDK cannot do, because its C ABI has no way to say it:
+//!
+//! | on an installed SDK | |
+//! |---|---|
+//! | [`RuntimeBuilder::workers`] | 1 means deterministic, other numbers are ignored |
+//! | task names | known to the program ([`task::current_name`]), not to dumps |
+//! | fresh tasks | run on the worker of their spawner: tasks are pinned there, so that they never change OS thread |
+//! | a task that never runs, because its runtime ends before | its closure is leaked, not dropped |
+//! | [`time::timeout`](fn@time::timeout) around [`blocking::call`], [`fs::File::open`] or a name lookup | looked at before and after, not while the call waits for a pool thread |
+//!
+//! And what an SDK of ABI 1 (LLAM 1.x) cannot do:
+//!
+//! | on an SDK 1.x | |
+//! |---|---|
+//! | several runtimes | [`RuntimeBuilder::create_handle`] starts the default runtime: `EBUSY` when it is live |
+//! | [`channel::Sender::try_send`], [`channel::Receiver::try_recv`] on a host thread | `ENOTSUP`; so values that nobody received before the run ended leak |
+//! | waking a task from a host thread through [`sync`] or [`channel::oneshot`] and [`channel::watch`] | noticed within 10 ms |
+//! | [`Runtime::request_stop`] | wakes the tasks that brought no [`CancelToken`] and belong to no [`TaskGroup`] |
+//! | deadlocks | are not detected: the run does not return |
+//! | stale handles | this crate uses none after a [`Runtime`] has ended; two threads that end a runtime and use its tasks at the same time are on their own |
+//!
 //! # Where things are
 //!
 //! [`run`], [`task`], [`structured`], [`cancel`] start and end tasks; [`channel`] and [`sync`] connect them;

@@ -71,8 +71,9 @@ impl ReadyWait {
             task,
             armed,
             fd,
-            // Errors and hang-ups are reported to whoever waits for anything.
-            interest: if interest == 0 { READ } else { interest },
+            // Errors and hang-ups are reported to whoever waits for anything; something has to be
+            // asked for, and urgent data is the rarest.
+            interest: if interest == 0 { PRIORITY } else { interest },
             stale: Cell::new(false),
         }
     }
@@ -334,7 +335,8 @@ impl Readiness {
             if event.is_writable() || event.is_write_closed() || event.is_error() {
                 interest |= WRITE;
             }
-            if event.is_priority() || event.is_error() {
+            let is_hung_up = event.is_read_closed() && event.is_write_closed();
+            if event.is_priority() || event.is_error() || is_hung_up {
                 interest |= PRIORITY;
             }
             self.dispatch(event.token(), interest, counters, ready);

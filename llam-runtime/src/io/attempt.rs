@@ -59,6 +59,13 @@ pub(super) fn write(fd: i32, piece: Piece, expected: Kind) -> (Kind, Result<usiz
             return (Kind::Socket, outcome);
         }
     }
+    if piece.len == 0 {
+        // SAFETY: nothing is read. Only sockets wait to send nothing.
+        return (
+            Kind::Other,
+            retry(|| unsafe { libc::write(fd, piece.base.cast(), 0) }),
+        );
+    }
     (Kind::Other, write_other(fd, &[piece.vector()]))
 }
 

@@ -86,7 +86,9 @@ pub(crate) fn recv_owned(fd: i32, max_count: usize, flags: i32) -> Result<Owned>
     }
     check_socket(fd)?;
     refuse_cancelled()?;
-    wait_for_data(fd)?;
+    if flags & libc::MSG_OOB == 0 {
+        wait_for_data(fd)?;
+    }
     let memory = Memory::allocate(max_count, 0, false)?;
     let count = stream::recvfrom(fd, memory.data(), max_count, flags, source)?;
     keep(memory, count)
@@ -120,7 +122,7 @@ pub(crate) fn recvfrom_owned(
         return Ok(NOTHING);
     }
     check_socket(fd)?;
-    if probe(fd, libc::POLLIN)? == 0 {
+    if flags & libc::MSG_OOB == 0 {
         wait_for_data(fd)?;
     }
     let memory = Memory::allocate(max_count, 0, false)?;

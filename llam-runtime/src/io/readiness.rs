@@ -1,7 +1,7 @@
 //! Waiting for a descriptor: the wait of every call, and `llam_poll_fd`.
 
 use crate::clock::{self, NEVER, now_ns};
-use crate::driver::{Driver, ReadyWait};
+use crate::driver::{Driver, ReadyWait, descriptors};
 use crate::errno::{self, Result};
 use crate::task::{Task, WaitKind};
 use crate::wait::Reason;
@@ -18,13 +18,46 @@ pub(crate) fn wait_ready(fd: i32, events: i16, deadline_ns: u64) -> Result<()> {
         },
         Some((worker, task)) => {
             worker::precheck(task, deadline_ns)?;
+            let waited_for = Identity::of(fd);
             // SAFETY: the borrow is for the match alone.
             match unsafe { worker.driver() } {
                 #[cfg(target_os = "linux")]
                 Driver::Uring(_) => {
-                    super::stream::ring::wait(worker, task, fd, events, deadline_ns)
+                    super::stream::ring::wait(worker, task, fd, events, deadline_ns)?;
                 }
-                Driver::Readiness(_) => link_and_park(worker, task, fd, events, deadline_ns),
+                Driver::Readiness(_) => link_and_park(worker, task, fd, events, deadline_ns)?,
+            }
+            if waited_for == Identity::of(fd) {
+                Ok(())
+            } else {
+                Err(libc::EBADF)
+            }
+        }
+    }
+}
+
+/// What a descriptor number means, to notice that it means something else after a wait (`abi.md` I9).
+/// Objects without an inode of their own (eventfd and its kin) look alike.
+#[derive(PartialEq, Eq)]
+enum Identity {
+    /// An adopted number: its stamp changes with each close.
+    Stamp(u32),
+    Inode(libc::dev_t, libc::ino_t),
+    Closed,
+}
+
+impl Identity {
+    fn of(fd: i32) -> Self {
+        if let Some(stamp) = descriptors::adopted_stamp(fd) {
+            return Self::Stamp(stamp);
+        }
+        // SAFETY: all-zero is a valid value of this plain structure, and fstat fills it.
+        unsafe {
+            let mut status: libc::stat = std::mem::zeroed();
+            if libc::fstat(fd, &raw mut status) == 0 {
+                Self::Inode(status.st_dev, status.st_ino)
+            } else {
+                Self::Closed
             }
         }
     }

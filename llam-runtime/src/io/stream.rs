@@ -51,10 +51,6 @@ pub(crate) fn write(fd: i32, buffer: *const u8, count: usize) -> Result<usize> {
         return errno::check(unsafe { libc::write(fd, buffer.cast(), count) });
     };
     worker::budget_point(worker, task);
-    if count == 0 {
-        // SAFETY: nothing is read.
-        return retry(|| unsafe { libc::write(fd, buffer.cast(), 0) });
-    }
     let piece = Piece::new(buffer.cast_mut(), count);
     let mut expected = worker.expected_kind(fd);
     loop {
@@ -84,6 +80,7 @@ pub(crate) fn write_vectored(fd: i32, pieces: &[libc::iovec]) -> Result<usize> {
         // SAFETY: the caller of the ABI owns the pieces.
         return errno::check(unsafe { libc::writev(fd, pieces.as_ptr(), count) });
     };
+    check_many(pieces)?;
     worker::budget_point(worker, task);
     let mut expected = worker.expected_kind(fd);
     loop {
@@ -97,6 +94,22 @@ pub(crate) fn write_vectored(fd: i32, pieces: &[libc::iovec]) -> Result<usize> {
             outcome => return outcome,
         }
     }
+}
+
+/// More pieces than one system call takes at once are all looked at before the first is written.
+fn check_many(pieces: &[libc::iovec]) -> Result<()> {
+    const AT_ONCE: usize = 16;
+    if pieces.len() <= AT_ONCE {
+        return Ok(());
+    }
+    let mut sum = 0_usize;
+    for piece in pieces {
+        sum = sum.checked_add(piece.iov_len).ok_or(libc::EINVAL)?;
+        if piece.iov_base.is_null() && piece.iov_len > 0 || isize::try_from(sum).is_err() {
+            return Err(libc::EINVAL);
+        }
+    }
+    Ok(())
 }
 
 /// Waits; on the completion backend a blocking socket is handed over from now on instead.
@@ -192,10 +205,19 @@ pub(crate) fn recvfrom(
             )
         });
         match outcome {
-            Err(libc::EAGAIN) if waits => wait_ready(fd, libc::POLLIN, NEVER)?,
+            Err(libc::EAGAIN) if waits => wait_ready(fd, events_of(flags), NEVER)?,
             Err(libc::EINTR) if waits => {}
             outcome => return outcome,
         }
+    }
+}
+
+/// What a receive with these flags waits for: urgent data is an event of its own.
+pub(super) fn events_of(flags: i32) -> i16 {
+    if flags & libc::MSG_OOB != 0 {
+        libc::POLLPRI
+    } else {
+        libc::POLLIN
     }
 }
 
@@ -217,18 +239,30 @@ pub(crate) unsafe fn sendto(
     } else {
         flags
     };
+    let mut pause_ns = 0;
     loop {
         // SAFETY: by the caller's promise.
         let outcome = errno::check(unsafe {
             libc::sendto(fd, buffer.cast(), count, flags, target, target_len)
         });
         match outcome {
-            Err(libc::EAGAIN) if waits => wait_ready(fd, libc::POLLOUT, NEVER)?,
+            Err(libc::EAGAIN) if waits => {
+                wait_ready(fd, libc::POLLOUT, NEVER)?;
+                // A local datagram socket counts as writable while the queue of its target is full.
+                if pause_ns > 0 {
+                    crate::time::sleep_until(clock::now_ns() + pause_ns)?;
+                }
+                pause_ns = (pause_ns * 2).clamp(FIRST_PAUSE_NS, LONGEST_PAUSE_NS);
+            }
             Err(libc::EINTR) if waits => {}
             outcome => return outcome,
         }
     }
 }
+
+/// Pauses between attempts to send to a full queue that nothing announces the room of.
+const FIRST_PAUSE_NS: u64 = 50_000;
+const LONGEST_PAUSE_NS: u64 = 5_000_000;
 
 /// Operations that the completion backend performs itself.
 #[cfg(target_os = "linux")]
@@ -300,6 +334,11 @@ pub(super) mod ring {
         events: i16,
         deadline_ns: u64,
     ) -> Result<()> {
+        let mut events = events;
+        // A ring hears of urgent data by this bit alone (seen on Linux 6.18).
+        if events & libc::POLLPRI != 0 {
+            events |= libc::POLLRDBAND;
+        }
         let entry = opcode::PollAdd::new(Fd(fd), events as u16 as u32).build();
         match perform(worker, task, fd, entry, deadline_ns) {
             Ok(_) | Err(libc::EINTR) => Ok(()),

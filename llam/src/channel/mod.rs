@@ -225,7 +225,7 @@ impl<T: Send> Sender<T> {
     /// # Errors
     ///
     /// The value comes back with `EAGAIN` when full, else as [`send`](Self::send); on a host thread
-    /// `ENOTSUP` when the default runtime is not live.
+    /// `ENOTSUP` when the default runtime is not live, and always on an SDK 1.x.
     pub fn try_send(&self, value: T) -> std::result::Result<(), SendError<T>> {
         Self::pass(value, |word| {
             // SAFETY: the engine checks the handle; the word stays ours when the call fails.
@@ -332,7 +332,7 @@ impl<T: Send> Receiver<T> {
     /// # Errors
     ///
     /// `EAGAIN` empty; `EPIPE` closed and drained; `EXDEV`; on a host thread `ENOTSUP` when the
-    /// default runtime is not live and nothing is buffered.
+    /// default runtime is not live and nothing is buffered, and always on an SDK 1.x.
     pub fn try_recv(&self) -> Result<T> {
         let mut word = std::ptr::null_mut();
         // SAFETY: the engine checks the handle; `word` is a local.

@@ -97,7 +97,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// The number of workers (OS threads that run tasks); 0, the default, means one per CPU.
+    /// The number of workers (OS threads that run tasks); 0, the default, means one per CPU. On an
+    /// installed SDK 1 means [`deterministic`](Self::deterministic) and other numbers are ignored.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = u32::try_from(workers).unwrap_or(u32::MAX);
         self
@@ -217,7 +218,8 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// As [`init`](Self::init), but for `EBUSY`.
+    /// As [`init`](Self::init), but for `EBUSY`; that only on an SDK 1.x, where this starts the default
+    /// runtime.
     pub fn create_handle(self) -> Result<RuntimeHandle> {
         let mut out = std::ptr::null_mut();
         // SAFETY: the options are a local of the size given, and `out` is a local.

@@ -178,7 +178,9 @@ impl Runtime {
     }
 
     /// Asks the runtime to stop: every wait of its tasks fails with `ECANCELED` until all have ended.
-    /// Any thread. From a task of another runtime it is that runtime that is asked.
+    /// Any thread. From a task of another runtime it is that runtime that is asked. On an SDK 1.x it
+    /// reaches the tasks that brought no [`CancelToken`](crate::CancelToken) and belong to no
+    /// [`TaskGroup`](crate::TaskGroup).
     ///
     /// # Errors
     ///

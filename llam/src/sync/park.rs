@@ -36,6 +36,9 @@ use crate::time;
 /// No verdict yet. Others: 0 granted, else the errno of a refusal.
 const WAITING: i32 = -1;
 
+/// On an SDK 1.x a host thread cannot leave a token: a task looks at its verdict this often by itself.
+const LOOK_AGAIN_NS: u64 = 10_000_000;
+
 /// Locks an object's state. Nothing panics with it held, so poison means nothing.
 pub(crate) fn lock<S>(state: &Mutex<S>) -> MutexGuard<'_, S> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,11 +122,20 @@ impl Parker {
         match &self.place {
             Place::Task(channel) => {
                 let until = time::effective_deadline(deadline_ns);
+                let look_again = if sys::ext::ABI_MAJOR == 1 {
+                    until.min(time::now_ns().saturating_add(LOOK_AGAIN_NS))
+                } else {
+                    until
+                };
                 let mut word = std::ptr::null_mut();
                 // SAFETY: the engine checks the handle; `word` is a local.
-                check(unsafe {
-                    sys::llam_channel_recv_until_result(*channel, until, &raw mut word)
-                })
+                let received = check(unsafe {
+                    sys::llam_channel_recv_until_result(*channel, look_again, &raw mut word)
+                });
+                match received {
+                    Err(error) if error.is_timed_out() && look_again < until => Ok(()),
+                    received => received,
+                }
             }
             Place::Thread(_) => {
                 if deadline_ns == u64::MAX {

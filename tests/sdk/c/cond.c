@@ -382,7 +382,7 @@ TASK_TEST(a_signalled_waiter_counts_as_inside) {
     CHECK_OK(llam_mutex_lock(pair.mutex));
     CHECK_OK(llam_cond_signal(pair.cond));
     destroys_are_busy(&pair);
-    CHECK_PTR(llam_call_blocking(destroys_are_busy, &pair), NULL);
+    if (!threads_stand_still()) CHECK_PTR(llam_call_blocking(destroys_are_busy, &pair), NULL);
     CHECK_OK(llam_mutex_unlock(pair.mutex));
     join_ok(task);
     end_pair(&pair);
@@ -436,6 +436,7 @@ static void *signal_from_host(void *arg) {
 
 /* 4.11: any thread may signal. 5.1.6: a run whose only task waits on a condition is no deadlock. */
 TEST(a_host_thread_wakes_a_lonely_waiter) {
+    if (threads_stand_still()) return;
     struct pair pair = make_pair();
     struct waiter waiter = {&pair, UINT64_MAX, -1, -1, 0};
     init_default(0);

@@ -82,6 +82,7 @@ static void *try_from_blocking_callback(void *arg) {
 /* 4.7: inside a blocking callback the caller is a host thread, whoever owns the mutex. */
 TASK_TEST(a_blocking_callback_is_a_host_thread) {
     (void)arg;
+    if (threads_stand_still()) return;
     llam_mutex_t *mutex = llam_mutex_create();
     CHECK_OK(llam_mutex_lock(mutex));
     void *out = NULL;
@@ -389,8 +390,9 @@ TASK_TEST(destroy_is_busy_while_locked) {
     CHECK_FAILS(llam_mutex_destroy(line.mutex), EBUSY);
     llam_task_t *task = join_line(&waiter, &line, UINT64_MAX, NULL);
     CHECK_FAILS(llam_mutex_destroy(line.mutex), EBUSY);
-    void *out = NULL;
-    CHECK_OK(llam_call_blocking_result(destroy_is_busy, line.mutex, &out));
+    void *out = line.mutex;
+    if (!threads_stand_still())
+        CHECK_OK(llam_call_blocking_result(destroy_is_busy, line.mutex, &out));
     CHECK_OK(llam_mutex_unlock(line.mutex));
     join_ok(task);
     CHECK_OK(llam_mutex_destroy(line.mutex));

@@ -617,6 +617,7 @@ static void select_in_rush(void *arg) {
 /* 5.7: exactly one arm per select, even if several threads act at once: three values, three
  * selects, nothing left. */
 TEST(three_threads_at_once_complete_three_selects) {
+    if (threads_stand_still()) return;
     struct rush rush = {{make_channel(1), make_channel(1), make_channel(1)}, 0};
     struct runner runners[3];
     pthread_t threads[3];
