@@ -166,6 +166,12 @@ static inline int check_run_one(const struct check_test *test, unsigned seconds)
     return 1;
 }
 
+/* Whether a memory checker watches, which complains about addresses that are wrong on purpose. */
+static inline int under_valgrind(void) {
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
 static inline int check_main(int argc, char **argv) {
     const char *limit = getenv("LLAM_TEST_SECONDS");
     unsigned seconds = limit != NULL ? (unsigned)atoi(limit) : CHECK_DEFAULT_SECONDS;

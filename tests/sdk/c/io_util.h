@@ -196,12 +196,6 @@ static inline int ready_for(int fd, short events) {
     return (watched.revents & events) != 0;
 }
 
-/* Whether a memory checker watches, which complains about addresses that are wrong on purpose. */
-static inline int under_valgrind(void) {
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
-}
-
 /* A thread that runs a test's own function; ends with join_thread. */
 static inline pthread_t start_thread(void *(*fn)(void *), void *arg) {
     pthread_t thread;
