@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::clock::NEVER;
+use crate::clock::{NEVER, now_ns};
 use crate::errno::{self, Result};
 use crate::object::signal;
 use crate::task::{State, Task, WaitKind};
@@ -84,6 +84,10 @@ pub(crate) unsafe fn call(callback: Callback, argument: *mut c_void) -> Result<*
         // SAFETY: by the caller's promise.
         return Ok(unsafe { callback(argument) });
     };
+    let scope = task.park_deadline.get();
+    if scope != NEVER && now_ns() >= scope {
+        return Err(libc::ETIMEDOUT);
+    }
     if worker::cancelled(task) {
         return Err(libc::ECANCELED);
     }

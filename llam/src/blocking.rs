@@ -46,7 +46,8 @@ where
 ///
 /// `ECANCELED` when the task is cancelled or its runtime stopping: before `f` has begun, it is dropped
 /// without running; once it runs, this returns after it has ended, and the result is dropped.
-/// `ETIMEDOUT` the same way for a [`timeout`](fn@crate::time::timeout) around it. `ENOMEM`.
+/// `ETIMEDOUT` when a [`timeout`](fn@crate::time::timeout) around it is over already, without running `f`;
+/// one that ends meanwhile does not cut the call short. `ENOMEM`.
 ///
 /// ```
 /// llam::run(|| {
@@ -78,7 +79,6 @@ where
         )
     };
     check(status)?;
-    time::check_scope()?;
     Ok(call
         .outcome
         .expect("the engine says that the callback has run"))

@@ -51,7 +51,6 @@
 //! | task names | known to the program ([`task::current_name`]), not to dumps |
 //! | fresh tasks | run on the worker of their spawner: tasks are pinned there, so that they never change OS thread |
 //! | a task that never runs, because its runtime ends before | its closure is leaked, not dropped |
-//! | [`time::timeout`](fn@time::timeout) around [`blocking::call`], [`fs::File::open`] or a name lookup | looked at before and after, not while the call waits for a pool thread |
 //!
 //! And what an SDK of ABI 1 (LLAM 1.x) cannot do:
 //!

@@ -117,6 +117,28 @@ fn on_a_host_thread_it_is_a_plain_call() {
 }
 
 #[test]
+fn a_timeout_keeps_a_call_from_starting_but_cuts_none_short() {
+    run(|| {
+        let ran = AtomicBool::new(false);
+        let late = llam::time::with_deadline(0, || {
+            blocking::call(|| ran.store(true, Ordering::SeqCst)).map(drop)
+        })?;
+        assert!(late.unwrap_err().is_timed_out());
+        assert!(!ran.load(Ordering::SeqCst));
+
+        let soon = llam::time::deadline_after(std::time::Duration::from_millis(200));
+        let value = llam::time::with_deadline(soon, || {
+            blocking::call(|| {
+                std::thread::sleep(std::time::Duration::from_millis(400));
+                7
+            })
+        })?;
+        assert_eq!(value?.unwrap(), 7);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_region_lets_fresh_tasks_run_elsewhere() {
     if !common::needs_bundled_engine("fresh tasks that are pinned move") {
         return;
