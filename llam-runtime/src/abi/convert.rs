@@ -49,6 +49,17 @@ pub(crate) fn handle_or_errno(outcome: Result<*mut c_void>) -> *mut c_void {
     }
 }
 
+/// As `handle_or_errno` for calls that leave `errno` alone when they succeed (R8).
+#[inline]
+pub(crate) fn quiet_handle(body: impl FnOnce() -> Result<*mut c_void>) -> *mut c_void {
+    let saved = errno::load();
+    let made = body();
+    if made.is_ok() {
+        errno::store(saved);
+    }
+    handle_or_errno(made)
+}
+
 /// A descriptor, or -1 with `errno` set.
 pub(crate) fn fd_or_errno(outcome: Result<c_int>) -> c_int {
     outcome.unwrap_or_else(failed)

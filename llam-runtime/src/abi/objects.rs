@@ -3,7 +3,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use super::convert::{failed, handle_or_errno, quiet_status, read_prefix, status};
+use super::convert::{failed, quiet_handle, quiet_status, read_prefix, status};
 use crate::blocking::{self, Callback};
 use crate::clock::{NEVER, now_ns};
 use crate::errno::{self, Result};
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn llam_timer_create_ex(
     opts_size: usize,
     out: *mut *mut c_void,
 ) -> c_int {
-    status((|| {
+    quiet_status(|| {
         // SAFETY: by the contract of the header.
         unsafe { clear(out, std::ptr::null_mut()) }?;
         if opts.is_null() || opts_size == 0 {
@@ -88,13 +88,13 @@ pub unsafe extern "C" fn llam_timer_create_ex(
         }
         // SAFETY: checked above.
         unsafe { store(out, timer::create(opts.first_deadline_ns, opts.interval_ns)) }
-    })())
+    })
 }
 
 /// `llam_timer_create`: see the header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn llam_timer_create(interval_ns: u64, out: *mut *mut c_void) -> c_int {
-    status((|| {
+    quiet_status(|| {
         // SAFETY: by the contract of the header.
         unsafe { clear(out, std::ptr::null_mut()) }?;
         if interval_ns == 0 {
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn llam_timer_create(interval_ns: u64, out: *mut *mut c_vo
         let first = now_ns().saturating_add(interval_ns);
         // SAFETY: checked above.
         unsafe { store(out, timer::create(first, interval_ns)) }
-    })())
+    })
 }
 
 /// `llam_timer_wait`: see the header.
@@ -231,7 +231,7 @@ pub extern "C" fn llam_task_local_set(key: u32, value: *mut c_void) -> c_int {
 /// `llam_cancel_token_create`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_cancel_token_create() -> *mut c_void {
-    handle_or_errno(token::create())
+    quiet_handle(token::create)
 }
 
 /// `llam_cancel_token_destroy`: see the header.
@@ -258,7 +258,7 @@ pub extern "C" fn llam_cancel_token_is_cancelled(token: *const c_void) -> c_int 
 /// `llam_mutex_create`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_mutex_create() -> *mut c_void {
-    handle_or_errno(mutex::create())
+    quiet_handle(mutex::create)
 }
 
 /// `llam_mutex_destroy`: see the header.
@@ -294,7 +294,7 @@ pub extern "C" fn llam_mutex_unlock(mutex: *mut c_void) -> c_int {
 /// `llam_cond_create`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_cond_create() -> *mut c_void {
-    handle_or_errno(cond::create())
+    quiet_handle(cond::create)
 }
 
 /// `llam_cond_destroy`: see the header.
@@ -334,7 +334,7 @@ pub extern "C" fn llam_cond_broadcast(cond: *mut c_void) -> c_int {
 /// `llam_channel_create`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_channel_create(capacity: usize) -> *mut c_void {
-    handle_or_errno(channel::create(capacity))
+    quiet_handle(|| channel::create(capacity))
 }
 
 /// `llam_channel_destroy`: see the header.

@@ -47,21 +47,26 @@ pub unsafe extern "C" fn llam_runtime_collect_stats_ex_handle(
     if stats.is_null() || stats_size == 0 {
         return failed(libc::EINVAL);
     }
-    // SAFETY: by the contract of the header.
-    let cleared = unsafe { write_prefix(stats, stats_size, &RuntimeStats::default()) };
-    let snapshot = cleared.and_then(|()| {
-        if runtime == registry::default_handle() {
-            return Ok(default_stats());
-        }
-        let named = registry::find(runtime).ok_or(libc::EINVAL)?;
-        let _live = named.runtime.lock_live().ok_or(libc::EINVAL)?;
-        if named.runtime.owner() != named.owner {
-            return Err(libc::EINVAL);
-        }
-        Ok(RuntimeStats::of(named.runtime))
-    });
-    // SAFETY: by the contract of the header.
-    status(snapshot.and_then(|snapshot| unsafe { write_prefix(stats, stats_size, &snapshot) }))
+    errno::preserve_on_success(|| {
+        // SAFETY: by the contract of the header.
+        unsafe { write_prefix(stats, stats_size, &RuntimeStats::default()) }?;
+        let snapshot = stats_of(runtime)?;
+        // SAFETY: by the contract of the header.
+        unsafe { write_prefix(stats, stats_size, &snapshot) }
+    })
+}
+
+/// A snapshot of the runtime that the handle names.
+fn stats_of(runtime: *mut c_void) -> errno::Result<RuntimeStats> {
+    if runtime == registry::default_handle() {
+        return Ok(default_stats());
+    }
+    let named = registry::find(runtime).ok_or(libc::EINVAL)?;
+    let _live = named.runtime.lock_live().ok_or(libc::EINVAL)?;
+    if named.runtime.owner() != named.owner {
+        return Err(libc::EINVAL);
+    }
+    Ok(RuntimeStats::of(named.runtime))
 }
 
 fn write_all(fd: c_int, mut text: &[u8]) -> errno::Result<()> {

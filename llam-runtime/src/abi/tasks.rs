@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use std::panic::Location;
 
-use super::convert::{failed, handle_or_errno, quiet_status, status};
+use super::convert::{failed, quiet_handle, quiet_status};
 use super::options::{SpawnOpts, read_spawn};
 use crate::clock::NEVER;
 use crate::errno::{self, Result};
@@ -145,15 +145,6 @@ fn check_early(request: &SpawnRequest<'_>) -> Result<()> {
     request.opts.map(|_| ())
 }
 
-fn quiet_spawn(body: impl FnOnce() -> Result<*mut c_void>) -> *mut c_void {
-    let saved = errno::load();
-    let spawned = body();
-    if spawned.is_ok() {
-        errno::store(saved);
-    }
-    handle_or_errno(spawned)
-}
-
 /// `llam_spawn_ex`: see the header.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn llam_spawn_ex(
@@ -164,7 +155,7 @@ pub unsafe extern "C" fn llam_spawn_ex(
 ) -> *mut c_void {
     // SAFETY: by the contract of the header.
     let request = unsafe { SpawnRequest::read(entry, arg, opts, opts_size) };
-    quiet_spawn(|| spawn_implied(&request))
+    quiet_handle(|| spawn_implied(&request))
 }
 
 /// `llam_spawn`: see the header.
@@ -189,7 +180,7 @@ pub unsafe extern "C" fn llam_runtime_spawn_ex(
 ) -> *mut c_void {
     // SAFETY: by the contract of the header.
     let request = unsafe { SpawnRequest::read(entry, arg, opts, opts_size) };
-    quiet_spawn(|| spawn_on(runtime, &request))
+    quiet_handle(|| spawn_on(runtime, &request))
 }
 
 /// `llam_join`: see the header.
@@ -279,7 +270,7 @@ pub extern "C" fn llam_task_safepoint() {
 /// `llam_task_group_create`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_task_group_create() -> *mut c_void {
-    handle_or_errno(group::create())
+    quiet_handle(group::create)
 }
 
 /// `llam_task_group_spawn_ex`: see the header.
@@ -293,7 +284,7 @@ pub unsafe extern "C" fn llam_task_group_spawn_ex(
 ) -> *mut c_void {
     // SAFETY: by the contract of the header.
     let request = unsafe { SpawnRequest::read(entry, arg, opts, opts_size) };
-    quiet_spawn(|| spawn_in_group(group, &request))
+    quiet_handle(|| spawn_in_group(group, &request))
 }
 
 /// `llam_task_group_spawn`: see the header.
@@ -329,5 +320,5 @@ pub extern "C" fn llam_task_group_join_until(group: *mut c_void, deadline_ns: u6
 /// `llam_task_group_destroy`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_task_group_destroy(group: *mut c_void) -> c_int {
-    status(group::destroy(group))
+    quiet_status(|| group::destroy(group))
 }
