@@ -54,7 +54,7 @@ pub(crate) fn close(fd: i32) -> Result<()> {
     errno::check(unsafe { libc::close(fd) } as isize).map(|_| ())
 }
 
-/// `ECANCELED` for a class-B call (I7) in a task that is already cancelled.
+/// `ECANCELED` in a task that is already cancelled: for class-B calls (I7), and before a timed wait.
 pub(crate) fn refuse_cancelled() -> Result<()> {
     match worker::current_task() {
         Some(task) if worker::cancelled(task) => Err(libc::ECANCELED),

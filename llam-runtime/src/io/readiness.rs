@@ -144,6 +144,9 @@ pub(crate) fn poll(fd: i32, events: i16, timeout_ms: i32) -> Result<Option<i16>>
         if ready != 0 || timeout_ms == 0 {
             return Ok(some(ready));
         }
+        // A limit that counts from the call has not passed when the wait begins, however slowly the
+        // call came here: a cancelled task hears of its cancellation.
+        super::refuse_cancelled()?;
         match wait_ready(fd, events, deadline) {
             Ok(()) => {}
             Err(libc::ETIMEDOUT) if now_ns() >= deadline => return Ok(None),
