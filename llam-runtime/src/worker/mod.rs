@@ -135,7 +135,11 @@ thread_local! {
 static POOL: Mutex<Vec<&'static Worker>> = Mutex::new(Vec::new());
 
 /// The worker of the calling thread; `None` on host threads.
-#[inline]
+///
+/// Never inlined, and the only way in for code that tasks run: a compiler takes the address of a
+/// thread-local for a constant of the function it is used in, but an unpinned task may go on another
+/// thread after any park.
+#[inline(never)]
 pub(crate) fn current() -> Option<&'static Worker> {
     CURRENT.get()
 }
@@ -143,7 +147,7 @@ pub(crate) fn current() -> Option<&'static Worker> {
 /// The task that the calling code belongs to; `None` on host threads.
 #[inline]
 pub(crate) fn current_task() -> Option<&'static Task> {
-    CURRENT.get()?.current.get()
+    current()?.current.get()
 }
 
 /// As [`current_task`], for the fault handler: the thread-local needs no initialisation.
@@ -154,7 +158,7 @@ pub(crate) fn running_task() -> Option<&'static Task> {
 /// Worker and task of the calling code.
 #[inline]
 pub(crate) fn context() -> Option<(&'static Worker, &'static Task)> {
-    let worker = CURRENT.get()?;
+    let worker = current()?;
     Some((worker, worker.current.get()?))
 }
 
@@ -164,7 +168,7 @@ pub(crate) fn make_runnable(task: &'static Task) {
     let Some(worker) = task.worker() else {
         unreachable!("a parked task is bound to a worker")
     };
-    match CURRENT.get() {
+    match current() {
         Some(own) if std::ptr::eq(own, worker) => own.push_woken(task),
         _ => {
             task.set_state(State::Runnable);
