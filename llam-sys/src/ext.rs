@@ -29,7 +29,7 @@ mod installed;
 #[cfg(not(llam_bundled))]
 use installed as engine;
 
-pub use engine::SpawnMeta;
+pub use engine::{HeldTasks, SpawnMeta};
 
 /// Whether [`set_park_deadline`] does anything.
 pub const HAS_PARK_DEADLINE: bool = engine::HAS_PARK_DEADLINE;
@@ -132,6 +132,16 @@ pub unsafe fn runtime_destroy(runtime: *mut llam_runtime_t) {
 #[must_use]
 pub fn task_era() -> u32 {
     engine::task_era()
+}
+
+/// While this lives no runtime of an SDK 1.x ends, so a task handle that [`task_era`] vouches for stays
+/// good. It does nothing for tasks, whose run keeps the runtime alive, and on other engines.
+///
+/// Hold it for calls that do not wait, or wait a few milliseconds at most: a shutdown waits for it.
+#[inline]
+#[must_use]
+pub fn hold_tasks() -> HeldTasks {
+    engine::hold_tasks()
 }
 
 /// `llam_runtime_request_stop`: a stop request to the caller's runtime (`abi.md` 5.1.4).

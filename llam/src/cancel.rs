@@ -30,6 +30,7 @@ unsafe impl Send for Remains {}
 impl Remains {
     /// Tries to destroy it; gives it back when that has to wait.
     fn destroy(self) -> Option<Self> {
+        let _held = sys::ext::hold_tasks();
         let status = match self {
             // SAFETY: the engine checks the handle.
             Self::Token(raw) => unsafe { sys::llam_cancel_token_destroy(raw) },

@@ -61,7 +61,7 @@
 //! | waking a task from a host thread through [`sync`] or [`channel::oneshot`] and [`channel::watch`] | noticed within 10 ms |
 //! | [`Runtime::request_stop`] | wakes the tasks that brought no [`CancelToken`] and belong to no [`TaskGroup`] |
 //! | deadlocks | are not detected: the run does not return |
-//! | stale handles | this crate uses none after a [`Runtime`] has ended; two threads that end a runtime and use its tasks at the same time are on their own |
+//! | stale handles | are not checked by the engine; this crate uses none after their [`Runtime`] has ended, on any thread |
 //!
 //! # Where things are
 //!

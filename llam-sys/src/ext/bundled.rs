@@ -77,6 +77,15 @@ pub(super) unsafe fn runtime_destroy(runtime: *mut llam_runtime_t) {
     unsafe { llam_runtime_destroy(runtime) }
 }
 
+/// What [`super::hold_tasks`] returns.
+#[derive(Debug)]
+pub struct HeldTasks;
+
+#[inline]
+pub(super) fn hold_tasks() -> HeldTasks {
+    HeldTasks
+}
+
 #[inline]
 pub(super) fn task_era() -> u32 {
     0

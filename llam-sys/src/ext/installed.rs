@@ -7,8 +7,8 @@ use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::panic::Location;
 use core::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 #[cfg(not(unix))]
@@ -216,11 +216,31 @@ pub(super) unsafe fn runtime_create(
 /// Counts the shutdowns of an SDK 1.x.
 static ERA: AtomicU32 = AtomicU32::new(0);
 
-/// Notes that task handles become stale now. In a task a shutdown is a stop request and frees nothing.
-fn end_era() {
-    if cfg!(llam_abi_1) && !is_in_task() {
-        ERA.fetch_add(1, Ordering::AcqRel);
+/// Read by host threads that use task handles, written when these become stale.
+static GATE: RwLock<()> = RwLock::new(());
+
+/// Runs `end`, which makes task handles stale, while no host thread uses one or spawns. In a task a
+/// shutdown is a stop request and makes nothing stale.
+fn at_the_gate(end: impl FnOnce()) {
+    if !cfg!(llam_abi_1) || is_in_task() {
+        end();
+        return;
     }
+    let _nobody_inside = GATE.write().unwrap_or_else(PoisonError::into_inner);
+    end();
+    ERA.fetch_add(1, Ordering::AcqRel);
+}
+
+/// What [`super::hold_tasks`] returns.
+#[derive(Debug)]
+pub struct HeldTasks(
+    #[expect(dead_code, reason = "dropping it opens the gate")]
+    Option<RwLockReadGuard<'static, ()>>,
+);
+
+pub(super) fn hold_tasks() -> HeldTasks {
+    let needed = cfg!(llam_abi_1) && !is_in_task();
+    HeldTasks(needed.then(|| GATE.read().unwrap_or_else(PoisonError::into_inner)))
 }
 
 pub(super) fn task_era() -> u32 {
@@ -232,15 +252,13 @@ pub(super) fn task_era() -> u32 {
 }
 
 pub(super) fn runtime_shutdown() {
-    end_era();
     // SAFETY: takes nothing; idempotent, allowed on any thread.
-    unsafe { llam_runtime_shutdown() }
+    at_the_gate(|| unsafe { llam_runtime_shutdown() });
 }
 
 pub(super) unsafe fn runtime_destroy(runtime: *mut llam_runtime_t) {
-    end_era();
     // SAFETY: passed on; the caller keeps the contract of `super::runtime_destroy`.
-    unsafe { llam_runtime_destroy(runtime) }
+    at_the_gate(|| unsafe { llam_runtime_destroy(runtime) });
 }
 
 pub(super) fn request_stop() -> c_int {

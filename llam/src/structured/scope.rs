@@ -22,9 +22,8 @@ use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::error::{Result, check};
+use crate::error::Result;
 use crate::sync::park::{Parker, WaitList, lock, wake_all};
-use crate::sys;
 use crate::task::packet::{self, Child, Outcome, Payload, Target, TaskRef};
 use crate::task::{self, JoinError, SpawnOptions, settle};
 use crate::time;
@@ -254,8 +253,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let claimed = self.children().claim(|entry| entry.packet.is_done());
             let Some((task, id)) = claimed else { break };
             // Done but for its last steps: a join that does not wait may still be refused.
-            // SAFETY: the engine checks the handle.
-            let has_ended = unsafe { sys::llam_join_until(task.checked(), 0) } == 0;
+            let has_ended = task.join_until(0).is_ok();
             self.settle(id, has_ended);
             if !has_ended {
                 break;
@@ -310,8 +308,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let claimed = self.children().claim(|_| true);
             let Some((task, id)) = claimed else { break };
             let until = time::effective_deadline(u64::MAX);
-            // SAFETY: the engine checks the handle.
-            let joined = check(unsafe { sys::llam_join_until(task.checked(), until) });
+            let joined = task.join_until(until);
             self.settle(id, joined.is_ok());
             joined?;
         }
@@ -375,8 +372,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     fn outwait(&self, task: TaskRef, id: *const ()) {
         let mut pause = Pause::new();
         loop {
-            // SAFETY: the engine checks the handle.
-            let Err(error) = check(unsafe { sys::ext::join_uncancellable(task.checked()) }) else {
+            let Err(error) = task.join_uncancellable() else {
                 return;
             };
             let is_done = {
@@ -527,8 +523,7 @@ impl<T> ScopedJoinHandle<'_, T> {
             let claimed = self.scope.children().claim(|entry| entry.id() == id);
             if let Some((task, id)) = claimed {
                 let until = time::effective_deadline(u64::MAX);
-                // SAFETY: the engine checks the handle.
-                let joined = check(unsafe { sys::llam_join_until(task.checked(), until) });
+                let joined = task.join_until(until);
                 self.scope.settle(id, joined.is_ok());
                 joined?;
             }

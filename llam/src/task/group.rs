@@ -137,12 +137,16 @@ impl TaskGroup {
     }
 
     fn join_until(&mut self, deadline_ns: u64) -> std::result::Result<(), JoinError> {
-        if self.era != sys::ext::task_era() {
-            return Err(Error::from_errno(libc::EINVAL).into());
-        }
         let until = time::effective_deadline(deadline_ns);
-        // SAFETY: the engine checks the handle.
-        check(unsafe { sys::llam_task_group_join_until(self.raw, until) })?;
+        packet::in_turns(until, |until| {
+            let group = if self.era == sys::ext::task_era() {
+                self.raw
+            } else {
+                std::ptr::null_mut()
+            };
+            // SAFETY: live, or checked by the engine.
+            unsafe { sys::llam_task_group_join_until(group, until) }
+        })?;
         let first = self
             .panic
             .lock()

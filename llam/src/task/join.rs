@@ -194,8 +194,7 @@ impl<T> JoinHandle<T> {
             return Err(JoinError::MissingResult);
         };
         let until = time::effective_deadline(deadline_ns);
-        // SAFETY: the engine checks the handle.
-        if let Err(error) = check(unsafe { sys::llam_join_until(task.checked(), until) }) {
+        if let Err(error) = task.join_until(until) {
             if error.is_timed_out() && time::has_passed(deadline_ns) {
                 return Ok(None);
             }
@@ -227,8 +226,8 @@ impl<T> JoinHandle<T> {
         let Some(task) = self.task.take() else {
             return Ok(());
         };
-        // SAFETY: the engine checks the handle.
-        check(unsafe { sys::llam_detach(task.checked()) })
+        // SAFETY: live, or checked by the engine.
+        task.with(|raw| check(unsafe { sys::llam_detach(raw) }))
     }
 
     /// Whether the task has ended. Never waits.
@@ -243,37 +242,41 @@ impl<T> JoinHandle<T> {
         self.task.map_or(ptr::null_mut(), TaskRef::raw)
     }
 
-    /// The handle for a call that takes null for a dead one.
-    fn checked(&self) -> *mut sys::llam_task_t {
-        self.task.map_or(ptr::null_mut(), TaskRef::checked)
+    /// Makes a call that takes null for a dead handle.
+    fn ask<R>(&self, call: impl FnOnce(*mut sys::llam_task_t) -> R) -> R {
+        match self.task {
+            Some(task) => task.with(call),
+            None => call(ptr::null_mut()),
+        }
     }
 
     /// The task's id; `None` once joined, and from a task of another runtime.
     #[must_use]
     pub fn id(&self) -> Option<u64> {
-        // SAFETY: the engine checks the handle; null gives 0.
-        let id = unsafe { sys::llam_task_id(self.checked()) };
+        // SAFETY: live, or checked by the engine; null gives 0.
+        let id = self.ask(|raw| unsafe { sys::llam_task_id(raw) });
         (id != 0).then_some(id)
     }
 
     /// The flags given at spawn, `LLAM_SPAWN_F_*`; 0 once joined.
     #[must_use]
     pub fn flags(&self) -> u32 {
-        // SAFETY: the engine checks the handle; null gives 0.
-        unsafe { sys::llam_task_flags(self.checked()) }
+        // SAFETY: live, or checked by the engine; null gives 0.
+        self.ask(|raw| unsafe { sys::llam_task_flags(raw) })
     }
 
     /// The task's class now; `Default` once joined.
     #[must_use]
     pub fn class(&self) -> TaskClass {
-        // SAFETY: the engine checks the handle; null gives the default.
-        TaskClass::from_raw(unsafe { sys::llam_task_class(self.checked()) }).unwrap_or_default()
+        // SAFETY: live, or checked by the engine; null gives the default.
+        let raw = self.ask(|raw| unsafe { sys::llam_task_class(raw) });
+        TaskClass::from_raw(raw).unwrap_or_default()
     }
 
     /// The task's state now (`abi.md` 5.14); `None` once joined.
     #[must_use]
     pub fn state_name(&self) -> Option<String> {
-        super::state_name(self.checked())
+        self.ask(|raw| super::state_name(raw))
     }
 
     /// The name given with [`Builder::name`](super::Builder::name).
@@ -288,8 +291,8 @@ impl<T> Drop for JoinHandle<T> {
         let Some(task) = self.task else {
             return;
         };
-        // SAFETY: the engine checks the handle.
-        if unsafe { sys::llam_detach(task.checked()) } != 0 && host::is_foreign() {
+        // SAFETY: live, or checked by the engine.
+        if task.with(|raw| unsafe { sys::llam_detach(raw) }) != 0 && host::is_foreign() {
             let task = host::Carried::new(task.raw());
             host::run_later(move || {
                 // SAFETY: the engine checks the handle.

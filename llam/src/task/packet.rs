@@ -26,9 +26,10 @@ use std::thread;
 
 use super::options::SpawnOptions;
 use super::state;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check};
 use crate::runtime;
 use crate::sys;
+use crate::time;
 use sys::ext::SpawnMeta;
 
 /// What a panic carries.
@@ -181,13 +182,58 @@ impl TaskRef {
         self.raw
     }
 
-    /// The handle for a call into the engine: null, which every call refuses with `EINVAL`, when it is
-    /// stale and the engine would not notice.
-    pub(crate) fn checked(self) -> *mut sys::llam_task_t {
+    /// Calls into the engine with the handle, or with null, which every call refuses with `EINVAL`,
+    /// when it is stale and the engine would not notice. The call must not wait.
+    pub(crate) fn with<R>(self, call: impl FnOnce(*mut sys::llam_task_t) -> R) -> R {
+        let _held = sys::ext::hold_tasks();
+        call(self.checked())
+    }
+
+    fn checked(self) -> *mut sys::llam_task_t {
         if self.era == sys::ext::task_era() {
             self.raw
         } else {
             ptr::null_mut()
+        }
+    }
+
+    /// `llam_join_until`.
+    pub(crate) fn join_until(self, deadline_ns: u64) -> Result<()> {
+        in_turns(deadline_ns, |until| {
+            // SAFETY: live, or checked by the engine.
+            unsafe { sys::llam_join_until(self.checked(), until) }
+        })
+    }
+
+    /// `llam_join`, which nothing but the task's end ends.
+    pub(crate) fn join_uncancellable(self) -> Result<()> {
+        if sys::ext::ABI_MAJOR == 1 && !super::is_inside() {
+            // A host thread cannot be cancelled.
+            return self.join_until(u64::MAX);
+        }
+        // SAFETY: live, or checked by the engine.
+        check(unsafe { sys::ext::join_uncancellable(self.checked()) })
+    }
+}
+
+/// How long a host thread of an SDK 1.x keeps a runtime from ending, at a time.
+const TURN_NS: u64 = 5_000_000;
+
+/// Makes a call that waits until a deadline and uses task handles. On an SDK 1.x a host thread waits in
+/// turns, between which the runtime may end.
+pub(crate) fn in_turns(deadline_ns: u64, call: impl Fn(u64) -> i32) -> Result<()> {
+    if sys::ext::ABI_MAJOR != 1 || super::is_inside() {
+        return check(call(deadline_ns));
+    }
+    loop {
+        let until = deadline_ns.min(time::now_ns().saturating_add(TURN_NS));
+        let outcome = {
+            let _held = sys::ext::hold_tasks();
+            check(call(until))
+        };
+        match outcome {
+            Err(error) if error.is_timed_out() && until < deadline_ns => {}
+            outcome => return outcome,
         }
     }
 }
@@ -241,19 +287,24 @@ where
         abandon: Some(abandon::<F, T>),
         stay: false,
     };
-    // SAFETY: `enter` gets the reference it asks for; what it borrows lives long enough by this
-    // function's contract.
-    let task = unsafe {
-        start(
-            target,
-            options,
-            Some(enter::<F, T>),
-            argument.cast_mut().cast(),
-            meta,
-        )
+    let task = {
+        // The handle and its era belong together.
+        let _held = sys::ext::hold_tasks();
+        // SAFETY: `enter` gets the reference it asks for; what it borrows lives long enough by this
+        // function's contract.
+        unsafe {
+            start(
+                target,
+                options,
+                Some(enter::<F, T>),
+                argument.cast_mut().cast(),
+                meta,
+            )
+        }
+        .map(TaskRef::new)
     };
     match task {
-        Ok(task) => Ok((TaskRef::new(task), packet)),
+        Ok(task) => Ok((task, packet)),
         Err(error) => {
             // SAFETY: no task was made, so the reference made above is still ours.
             drop(unsafe { Arc::from_raw(argument) });
