@@ -5,10 +5,11 @@
 //! any other SDK.
 
 use std::env;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::sdk::Sdk;
+use crate::sdk::{self, Sdk};
 use crate::{is_on, library, variable};
 
 /// The release to install when `LLAM_SYS_INSTALL_VERSION` does not say.
@@ -23,20 +24,25 @@ const TARGETS: &[&str] = &[
     "windows-x86_64",
 ];
 
-/// The SDK to use when an installation was asked for; `None` when it was not.
-pub(crate) fn asked_for() -> Result<Option<Sdk>, String> {
-    let force = is_on("LLAM_SYS_FORCE_INSTALL");
-    let asked = force
+/// Whether a variable asks for an installation.
+pub(crate) fn is_asked_for() -> bool {
+    is_on("LLAM_SYS_FORCE_INSTALL")
         || ["PREFIX", "VERSION", "TARGET", "BASE_URL", "SCRIPT"]
             .iter()
-            .any(|name| variable(&format!("LLAM_SYS_INSTALL_{name}")).is_some());
-    if !asked {
+            .any(|name| variable(&format!("LLAM_SYS_INSTALL_{name}")).is_some())
+}
+
+/// The SDK to use when an installation was asked for; `None` when it was not.
+pub(crate) fn asked_for() -> Result<Option<Sdk>, String> {
+    if !is_asked_for() {
         return Ok(None);
     }
+    let force = is_on("LLAM_SYS_FORCE_INSTALL");
     let prefix = variable("LLAM_SYS_INSTALL_PREFIX").map_or_else(
         || PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("llam-sdk"),
         PathBuf::from,
     );
+    sdk::must_be_absolute("LLAM_SYS_INSTALL_PREFIX", &prefix)?;
     let version =
         variable("LLAM_SYS_INSTALL_VERSION").unwrap_or_else(|| DEFAULT_VERSION.to_owned());
     let sdk = Sdk::below(
@@ -58,7 +64,9 @@ pub(crate) fn asked_for() -> Result<Option<Sdk>, String> {
     }
     install(&prefix, &version)?;
     if !has_version(&sdk, &version) {
-        let facts = sdk.facts()?;
+        let facts = sdk.facts().map_err(|error| {
+            format!("the installer of LLAM_SYS_INSTALL_SCRIPT ended well, but {error}")
+        })?;
         let (major, minor, patch) = facts.version;
         return Err(format!(
             "the installer of LLAM_SYS_INSTALL_SCRIPT ended well, but laid out LLAM \
@@ -101,23 +109,35 @@ fn install(prefix: &Path, version: &str) -> Result<(), String> {
         command.args(["--base-url", url]);
     }
     command.arg("--force");
-    let output = command.output().map_err(|error| {
-        format!(
-            "the installer {} (LLAM_SYS_INSTALL_SCRIPT) cannot be started: {error}",
-            script.display()
-        )
-    })?;
-    if output.status.success() {
+    // Into a file: a pipe would stay open for as long as anything the installer leaves behind.
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let log = out.join("install.log");
+    let status = File::create(&log)
+        .and_then(|file| Ok((file.try_clone()?, file)))
+        .and_then(|(one, other)| {
+            command
+                .stdin(Stdio::null())
+                .stdout(one)
+                .stderr(other)
+                .status()
+        })
+        .map_err(|error| {
+            format!(
+                "the installer {} (LLAM_SYS_INSTALL_SCRIPT) cannot be started: {error}",
+                script.display()
+            )
+        })?;
+    if status.success() {
         return Ok(());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
+    let said = std::fs::read(&log).unwrap_or_default();
+    let complaint = String::from_utf8_lossy(&said);
     let last = complaint.trim().lines().last().unwrap_or("it said nothing");
     Err(format!(
-        "the installer {} (LLAM_SYS_INSTALL_SCRIPT) failed with {} for --prefix {} --version \
+        "the installer {} (LLAM_SYS_INSTALL_SCRIPT) failed with {status} for --prefix {} --version \
          {version} --target {target}: {last}; mend that, or install the SDK by hand and set \
          LLAM_SYS_PREFIX",
         script.display(),
-        output.status,
         prefix.display()
     ))
 }
@@ -158,6 +178,7 @@ fn script(base_url: Option<&str>) -> Result<PathBuf, String> {
     };
     if !place.contains("://") {
         let path = PathBuf::from(&place);
+        sdk::must_be_absolute("LLAM_SYS_INSTALL_SCRIPT", &path)?;
         println!("cargo::rerun-if-changed={place}");
         return if path.is_file() {
             Ok(path)

@@ -3,6 +3,7 @@
 //! Reads just enough of ELF files and of `ar` archives to tell a wrong architecture apart before the
 //! linker does; other formats are left to the linker.
 
+use std::collections::HashSet;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -16,6 +17,8 @@ pub(crate) enum Fit {
         found: String,
         wanted: String,
     },
+    /// A function that the header declares is not in it.
+    Lacks(&'static str),
     /// A format that is not looked into.
     Unknown,
     Unreadable(String),
@@ -39,13 +42,17 @@ pub(crate) fn file_name(name: &str, kind: Kind) -> String {
     }
 }
 
-/// Compares the machine that the file was made for with the target.
-pub(crate) fn fit(path: &Path) -> Fit {
+/// Compares the machine that the file was made for with the target, and looks for `functions`.
+pub(crate) fn fit(path: &Path, kind: Kind, functions: &[&'static str]) -> Fit {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => return Fit::Unreadable(error.to_string()),
     };
-    let object = if bytes.starts_with(b"!<arch>\n") {
+    let is_archive = bytes.starts_with(b"!<arch>\n");
+    if target_os() == "linux" && kind == Kind::Static && !is_archive {
+        return Fit::Unreadable("not an archive, which a static library is".to_owned());
+    }
+    let object = if is_archive {
         match first_object(&bytes) {
             Some(object) => object,
             None => return Fit::Unreadable("an archive without an object".to_owned()),
@@ -64,10 +71,20 @@ pub(crate) fn fit(path: &Path) -> Fit {
         };
     };
     let wanted = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    if found == wanted || found.starts_with("machine") && !is_known(&wanted) {
-        Fit::Same
-    } else {
-        Fit::Other { found, wanted }
+    if found != wanted && (!found.starts_with("machine") || is_known(&wanted)) {
+        return Fit::Other { found, wanted };
+    }
+    // In tables of symbols each name ends in a zero byte.
+    let names: HashSet<&[u8]> = bytes
+        .split(|&byte| byte == 0)
+        .filter(|name| name.starts_with(b"llam_"))
+        .collect();
+    match functions
+        .iter()
+        .find(|function| !names.contains(function.as_bytes()))
+    {
+        Some(function) => Fit::Lacks(function),
+        None => Fit::Same,
     }
 }
 

@@ -46,7 +46,7 @@ fn main() {
         println!("cargo::rerun-if-env-changed={name}");
     }
     declare_cfgs();
-    if let Err(message) = choose() {
+    if let Err(message) = readable_variables().and_then(|()| choose()) {
         println!("cargo::error={}", message.replace('\n', " "));
     }
 }
@@ -70,6 +70,18 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// A variable that is not UTF-8 would count as not set.
+fn readable_variables() -> Result<(), String> {
+    for name in VARIABLES {
+        if env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
+            return Err(format!(
+                "{name} is not UTF-8 text; move what it names to a path that is"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a variable is set to something other than 0.
 fn is_on(name: &str) -> bool {
     variable(name).is_some_and(|value| value != "0")
@@ -86,11 +98,24 @@ fn choose() -> Result<(), String> {
     }
     let linkage = Linkage::from_environment()?;
     let sdk = match Sdk::named_by_environment()? {
-        Some(sdk) => Some(sdk),
+        Some(sdk) => {
+            if install::is_asked_for() {
+                println!(
+                    "cargo::warning=an SDK is named by LLAM_SYS_PREFIX or its kin: the \
+                     LLAM_SYS_INSTALL_* variables have no effect"
+                );
+            }
+            Some(sdk)
+        }
         None => install::asked_for()?,
     };
     match sdk {
         Some(sdk) => use_sdk(&sdk, &linkage),
+        None if linkage.was_asked_for => Err(
+            "LLAM_SYS_LIB_NAME or LLAM_SYS_LINK_KIND is set, but no SDK is named for it; set \
+             LLAM_SYS_PREFIX to the folder of an installed LLAM SDK, or unset both"
+                .to_owned(),
+        ),
         None if has_bundled => bundled_or_nothing(true),
         None => Err(
             "no engine: the feature `bundled` of llam-sys is off and no SDK is named; turn the \

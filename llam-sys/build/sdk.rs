@@ -61,7 +61,23 @@ const FAMILIES: &[&[&str]] = &[
     &["llam_runtime_collect_stats_ex_handle"],
 ];
 
-/// The same functions in one list.
+/// Functions that every release has, some of each kind.
+const SINCE_1: &[&str] = &[
+    "llam_runtime_init_ex",
+    "llam_run",
+    "llam_spawn_ex",
+    "llam_join_until",
+    "llam_channel_select",
+    "llam_mutex_lock_until",
+    "llam_cond_wait_until",
+    "llam_cancel_token_create",
+    "llam_task_group_create",
+    "llam_call_blocking_result",
+    "llam_read",
+    "llam_poll_fd",
+];
+
+/// The functions of [`FAMILIES`] in one list.
 pub(crate) static SINCE_2: std::sync::LazyLock<Vec<&'static str>> =
     std::sync::LazyLock::new(|| FAMILIES.concat());
 
@@ -88,11 +104,15 @@ impl Kind {
 pub(crate) struct Linkage {
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    /// One of the two variables is set.
+    pub(crate) was_asked_for: bool,
 }
 
 impl Linkage {
     /// `LLAM_SYS_LIB_NAME` and `LLAM_SYS_LINK_KIND`, or their defaults.
     pub(crate) fn from_environment() -> Result<Self, String> {
+        let was_asked_for =
+            variable("LLAM_SYS_LIB_NAME").is_some() || variable("LLAM_SYS_LINK_KIND").is_some();
         let name = variable("LLAM_SYS_LIB_NAME").unwrap_or_else(|| "llam_runtime".to_owned());
         let kind = match variable("LLAM_SYS_LINK_KIND").as_deref() {
             None | Some("static") => Kind::Static,
@@ -103,7 +123,11 @@ impl Linkage {
                 ));
             }
         };
-        Ok(Self { name, kind })
+        Ok(Self {
+            name,
+            kind,
+            was_asked_for,
+        })
     }
 }
 
@@ -121,6 +145,8 @@ pub(crate) struct Facts {
     pub(crate) version: (u32, u32, u32),
     /// The functions of 2.1 that it does not declare.
     pub(crate) lacking: Vec<&'static str>,
+    /// Some that it does declare, from each release.
+    pub(crate) declared: Vec<&'static str>,
 }
 
 impl Sdk {
@@ -188,7 +214,7 @@ impl Sdk {
     /// Reads the header and looks at the library.
     pub(crate) fn check(&self, linkage: &Linkage) -> Result<Facts, String> {
         let facts = self.facts()?;
-        self.check_library(linkage)?;
+        self.check_library(linkage, &facts)?;
         Ok(facts)
     }
 
@@ -240,15 +266,22 @@ impl Sdk {
             .filter(|family| !family.iter().all(|name| declares(&text, name)))
             .flat_map(|family| family.iter().copied())
             .collect();
+        let declared = SINCE_1
+            .iter()
+            .chain(SINCE_2.iter())
+            .copied()
+            .filter(|name| declares(&text, name))
+            .collect();
         Ok(Facts {
             abi_major,
             version,
             lacking,
+            declared,
         })
     }
 
     /// Whether the library is there and made for the target.
-    fn check_library(&self, linkage: &Linkage) -> Result<(), String> {
+    fn check_library(&self, linkage: &Linkage, facts: &Facts) -> Result<(), String> {
         let file = library::file_name(&linkage.name, linkage.kind);
         let path = self.libraries.join(&file);
         println!("cargo::rerun-if-changed={}", path.display());
@@ -261,8 +294,15 @@ impl Sdk {
                 path.display()
             ));
         }
-        match library::fit(&path) {
+        match library::fit(&path, linkage.kind, &facts.declared) {
             Fit::Same | Fit::Unknown => Ok(()),
+            Fit::Lacks(function) => Err(format!(
+                "{}: the header declares {function}, but the library {} does not have it; header and \
+                 library are of different releases, or it is another library: install the SDK again, \
+                 or name the parts that belong together",
+                self.origin,
+                path.display()
+            )),
             Fit::Other { found, wanted } => Err(format!(
                 "{}: the library {} is for {found}, but the target of this build is {wanted}; name \
                  an SDK for {wanted}",
@@ -308,7 +348,20 @@ impl Sdk {
     }
 }
 
+/// A build script runs in a folder of its own, so a relative path would mean another place.
+pub(crate) fn must_be_absolute(name: &str, path: &Path) -> Result<(), String> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(format!(
+        "{name}={} is a relative path, which a build script would look up in the folder of its own \
+         crate; set it to an absolute path",
+        path.display()
+    ))
+}
+
 fn must_be_folder(name: &str, folder: &Path) -> Result<(), String> {
+    must_be_absolute(name, folder)?;
     if folder.is_dir() {
         return Ok(());
     }

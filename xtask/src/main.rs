@@ -17,10 +17,17 @@ cargo xtask <command>
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments
+        .iter()
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let result = match arguments.first().map(String::as_str) {
         Some("sdk") => sdk::main(&arguments[1..]),
         Some("bindings") => bindings::main(&arguments[1..]),
-        Some("--help" | "-h" | "help") => {
+        Some("help") => {
             print!("{USAGE}");
             Ok(())
         }

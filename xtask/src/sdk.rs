@@ -32,11 +32,14 @@ fn parse(arguments: &[String]) -> Result<Request, String> {
                 _ => return Err("--prefix needs a folder".to_owned()),
             },
             "--only-1.0" => only_one_zero = true,
-            other => {
-                return Err(format!(
-                    "sdk does not know `{other}`; see cargo xtask --help"
-                ));
-            }
+            other => match other.strip_prefix("--prefix=") {
+                Some(value) if !value.is_empty() => prefix = Some(PathBuf::from(value)),
+                _ => {
+                    return Err(format!(
+                        "sdk does not know `{other}`; see cargo xtask --help"
+                    ));
+                }
+            },
         }
     }
     let prefix = prefix.ok_or("sdk needs --prefix DIR: the folder to lay the SDK out in")?;
@@ -146,11 +149,16 @@ fn static_library(object: &Path, libraries: &Path) -> Result<(), String> {
 ///
 /// `nodelete`: the engine's threads and thread-local values may outlive a `dlclose`.
 fn shared_library(object: &Path, libraries: &Path, version: Version) -> Result<(), String> {
+    for old in files_beginning_with(libraries, "libllam_runtime.so")? {
+        remove(&old)?;
+    }
     let soname = format!("libllam_runtime.so.{}", version.major);
     let file = format!("libllam_runtime.so.{version}");
     run(Command::new("cc")
         .args(["-shared", "-Wl,-z,now", "-Wl,-z,relro", "-Wl,-z,nodelete"])
         .args(["-Wl,-z,defs", "-Wl,--gc-sections", "-Wl,--strip-all"])
+        // Its own calls stay inside when a program brings functions of the same names.
+        .arg("-Wl,-Bsymbolic")
         .arg(format!("-Wl,-soname,{soname}"))
         .arg("-o")
         .arg(libraries.join(&file))
@@ -280,6 +288,18 @@ fn remove(path: &Path) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+fn files_beginning_with(folder: &Path, start: &str) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder)
+        .map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+    Ok(entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(start)
+        })
+        .collect())
 }
 
 /// Makes `link` a symbolic link to `file` beside it, in place of what was there.

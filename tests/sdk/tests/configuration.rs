@@ -234,6 +234,58 @@ fn a_library_that_is_none_is_named() {
 }
 
 #[test]
+fn a_header_and_a_library_that_do_not_belong_together_are_named() {
+    let copy = copy_of_sdk("two-releases");
+    let library = copy.join("lib/libllam_runtime.a");
+    let old = prefix(Release::OneZero).join("lib/libllam_runtime.a");
+    fs::remove_file(&library).unwrap();
+    fs::copy(old, &library).unwrap();
+    is_refused(
+        &[("LLAM_SYS_PREFIX", text(&copy))],
+        &[
+            "LLAM_SYS_PREFIX",
+            text(&library),
+            "llam_",
+            "different releases",
+        ],
+    );
+    // The other kind under its name.
+    fs::remove_file(&library).unwrap();
+    fs::copy(copy.join("lib/libllam_runtime.so"), &library).unwrap();
+    is_refused(
+        &[("LLAM_SYS_PREFIX", text(&copy))],
+        &["LLAM_SYS_PREFIX", text(&library), "not an archive"],
+    );
+}
+
+#[test]
+fn relative_paths_are_refused() {
+    for name in [
+        "LLAM_SYS_PREFIX",
+        "LLAM_SYS_LIB_DIR",
+        "LLAM_SYS_INSTALL_PREFIX",
+        "LLAM_SYS_INSTALL_SCRIPT",
+    ] {
+        is_refused(
+            &[(name, "../somewhere")],
+            &[&format!("{name}=../somewhere"), "absolute path"],
+        );
+    }
+}
+
+#[test]
+fn a_library_without_an_sdk_is_refused() {
+    is_refused(
+        &[("LLAM_SYS_LINK_KIND", "dylib")],
+        &["LLAM_SYS_LINK_KIND", "LLAM_SYS_PREFIX"],
+    );
+    is_refused(
+        &[("LLAM_SYS_LIB_NAME", "mine")],
+        &["LLAM_SYS_LIB_NAME", "LLAM_SYS_PREFIX"],
+    );
+}
+
+#[test]
 fn a_header_that_is_too_old_too_new_or_none_is_named() {
     for (version, parts) in [
         (("1", "0", "0", "1"), ["1.0.0", "1.0.1 is the oldest"]),
@@ -388,6 +440,39 @@ fn an_installer_that_fails_is_named_with_its_last_words() {
         ],
         &["LLAM_SYS_NO_INSTALL", text(&folder.join("nothing"))],
     );
+}
+
+#[test]
+fn an_installer_that_installs_nothing_is_named() {
+    let folder = folder("idle-installer");
+    let script = installer(&folder, "exit 0");
+    let target = folder.join("sdk");
+    is_refused(
+        &[
+            ("LLAM_SYS_INSTALL_SCRIPT", text(&script)),
+            ("LLAM_SYS_INSTALL_PREFIX", text(&target)),
+        ],
+        &["LLAM_SYS_INSTALL_SCRIPT", "ended well, but", text(&target)],
+    );
+}
+
+#[test]
+fn what_an_installer_leaves_running_does_not_hold_the_build_up() {
+    let folder = folder("lingering-installer");
+    let body = format!("sleep 600 & {}", lay_out(Release::Current));
+    let script = installer(&folder, &body);
+    let target = folder.join("sdk");
+    let began = std::time::Instant::now();
+    is_accepted(
+        &[],
+        &[
+            ("LLAM_SYS_INSTALL_SCRIPT", text(&script)),
+            ("LLAM_SYS_INSTALL_PREFIX", text(&target)),
+            ("LLAM_SYS_INSTALL_VERSION", "2.1.0"),
+        ],
+    );
+    assert!(began.elapsed() < std::time::Duration::from_secs(300));
+    let _ = Command::new("pkill").args(["-f", "^sleep 600$"]).status();
 }
 
 #[test]
