@@ -894,7 +894,7 @@ unsafe extern "C" {
 
     /// Runs the default runtime on the calling thread (and others) until it has no live task. 0;
     /// `EINVAL` not live, already running, or called in a task; `EDEADLK` when every task waits for
-    /// another for ever.
+    /// another for ever; `EMFILE`, `EPERM` and the like when no worker can open its driver.
     pub fn llam_run() -> c_int;
 
     /// Cancels every wait of the caller's runtime (host threads: of the default one), now and until
@@ -1061,7 +1061,8 @@ unsafe extern "C" {
     /// Frees the timer. `EINVAL`; `EXDEV`; `EBUSY` while a wait is inside.
     pub fn llam_timer_destroy(timer: *mut llam_timer_t) -> c_int;
 
-    /// Subscribes to 1 to 16 signals and blocks them in the calling thread. Errors, in order:
+    /// Subscribes to 1 to 16 signals and blocks them in the calling thread. Create sets before the
+    /// runtime and any other thread: one that has a signal unblocked may take it. Errors, in order:
     /// `EINVAL` out NULL, size 0; `ENOTSUP` flags, or not Linux; `EINVAL` bad numbers; `EBUSY` a
     /// signal belongs to another set; `ENOMEM`.
     pub fn llam_signal_set_create_ex(
@@ -1101,6 +1102,11 @@ unsafe extern "C" {
 
     /// Declares that the task is about to block its OS thread itself. Nests. 0, also on a host
     /// thread; `ENOMEM`.
+    ///
+    /// After it, and after `llam_leave_blocking`, this task and the others of its worker may go on
+    /// on another OS thread, unless they were spawned with `LLAM_SPAWN_F_PINNED`. Compilers keep
+    /// the address of errno and of thread-locals over a call: in such a task read them in a
+    /// function of its own that is not inlined, or pin the task.
     pub fn llam_enter_blocking() -> c_int;
 
     /// Ends the innermost blocking region. 0; `EINVAL` in a task that is in none.

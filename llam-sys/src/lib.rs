@@ -25,7 +25,7 @@
 //! 2. with feature `bundled` (default), the engine `llam-runtime`;
 //! 3. otherwise the build stops with a message.
 //!
-//! | variable | meaning |
+//! | variable (paths are absolute) | meaning |
 //! |---|---|
 //! | `LLAM_SYS_PREFIX` | the SDK: `include/llam/runtime.h` and `lib/` are below it |
 //! | `LLAM_SYS_INCLUDE_DIR`, `LLAM_SYS_LIB_DIR` | its two parts, together or in place of one of the prefix |

@@ -5,7 +5,7 @@
 //! Between rounds the worker looks at its driver, its timers, the injector and control
 //! requests, however busy it is (E8).
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{CURRENT, Queued, Worker};
 use crate::clock::now_ns;
@@ -293,6 +293,7 @@ impl Worker {
     fn begin(&'static self, task: &'static Task) -> bool {
         let Some(stack) = self.take_stack(task.stack_class()) else {
             self.push_started(task);
+            tell_of_missing_stack();
             std::thread::sleep(std::time::Duration::from_millis(1));
             return false;
         };
@@ -389,3 +390,17 @@ fn is_before(a: u32, b: u32) -> bool {
 }
 
 const _: () = assert!(std::mem::size_of::<Queued>() == 16);
+
+/// Says once, when it has gone on for a while, that a task waits for memory: only the end of others
+/// can give it some.
+#[cold]
+fn tell_of_missing_stack() {
+    const PATIENCE: u32 = 500;
+    static MISSES: AtomicU32 = AtomicU32::new(0);
+    if MISSES.fetch_add(1, Ordering::Relaxed) == PATIENCE {
+        eprintln!(
+            "llam: the system refuses memory for the stack of a task; it is tried again until others \
+             have ended"
+        );
+    }
+}

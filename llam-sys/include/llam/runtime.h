@@ -349,7 +349,7 @@ LLAM_API void llam_runtime_destroy(llam_runtime_t *runtime);
 /**
  * Runs the default runtime on the calling thread (and others) until it has no live task. 0;
  * EINVAL not live, already running, or called in a task; EDEADLK when every task waits for
- * another for ever.
+ * another for ever; EMFILE, EPERM and the like when no worker can open its driver.
  */
 LLAM_API int llam_run(void);
 
@@ -560,7 +560,8 @@ LLAM_API int llam_timer_destroy(llam_timer_t *timer);
 /* ---- Signals ---- */
 
 /**
- * Subscribes to 1 to 16 signals and blocks them in the calling thread. Errors, in order: EINVAL
+ * Subscribes to 1 to 16 signals and blocks them in the calling thread. Create sets before the
+ * runtime and any other thread: one that has a signal unblocked may take it. Errors, in order: EINVAL
  * out NULL, size 0; ENOTSUP flags, or not Linux; EINVAL bad numbers; EBUSY a signal belongs to
  * another set; ENOMEM.
  */
@@ -601,6 +602,11 @@ LLAM_API void *llam_call_blocking(llam_blocking_fn fn, void *arg);
 /**
  * Declares that the task is about to block its OS thread itself. Nests. 0, also on a host
  * thread; ENOMEM.
+ *
+ * After it, and after llam_leave_blocking, this task and the others of its worker may go on on
+ * another OS thread, unless they were spawned with LLAM_SPAWN_F_PINNED. Compilers keep the address
+ * of errno and of thread-locals over a call: in such a task read them in a function of its own that
+ * is not inlined, or pin the task.
  */
 LLAM_API int llam_enter_blocking(void);
 
