@@ -1,0 +1,44 @@
+//! `llam-bench` measures: servers under load, idle connections, the operations of the runtime.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `args` | the command line |
+//! | `load` | the load side: threads, connections, checking, histograms |
+//! | `echo`, `idle`, `rt` | one subcommand each |
+//! | `server` | the measured server, started here or elsewhere |
+//! | `process` | what Linux tells about a process |
+//! | `machine` | what a result must be quoted with |
+//! | `report` | tables, JSON and histogram logs |
+//!
+//! This file owns the process and its exit codes: 0 measured and all answers right, 1 could not
+//! measure or an answer was wrong, 2 bad command line.
+#![forbid(unsafe_code)]
+
+mod args;
+mod echo;
+mod idle;
+mod load;
+mod machine;
+mod process;
+mod report;
+mod rt;
+mod server;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Echo(arguments) => echo::run(&arguments),
+        Command::Idle(arguments) => idle::run(&arguments),
+        Command::Rt(arguments) => rt::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("llam-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! How results are shown: times with three digits, percentiles, JSON, histogram logs.
+//!
+//! Invariant: a table and its JSON come from one value, so they cannot disagree. Called by the
+//! subcommands.
+
+use crate::machine::Machine;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use serde::Serialize;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Every report: what was measured, on what, with what result.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report<S, R> {
+    pub(crate) benchmark: &'static str,
+    pub(crate) machine: Machine,
+    pub(crate) settings: S,
+    pub(crate) result: R,
+}
+
+impl<S: Serialize, R: Serialize> Report<S, R> {
+    /// Prints JSON, or the table with the machine under it.
+    pub(crate) fn print(
+        &self,
+        as_json: bool,
+        table: impl FnOnce(&Self) -> String,
+    ) -> Result<(), String> {
+        if as_json {
+            let text = serde_json::to_string_pretty(self)
+                .map_err(|error| format!("cannot write JSON: {error}"))?;
+            print(&format!("{text}\n"))
+        } else {
+            print(&format!("{}\n{}", table(self), self.machine.lines()))
+        }
+    }
+}
+
+/// Prints to standard output and flushes; `println!` would panic when nobody reads it.
+pub(crate) fn print(text: &str) -> Result<(), String> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| format!("cannot write to standard output: {error}"))
+}
+
+/// What is quoted of a histogram, in nanoseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Percentiles {
+    pub(crate) samples: u64,
+    pub(crate) p50: u64,
+    pub(crate) p90: u64,
+    pub(crate) p99: u64,
+    pub(crate) p99_9: u64,
+    pub(crate) p99_99: u64,
+    pub(crate) max: u64,
+}
+
+impl Percentiles {
+    /// `None` when nothing was recorded.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        (!histogram.is_empty()).then(|| Self {
+            samples: histogram.len(),
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p99_9: histogram.value_at_quantile(0.999),
+            p99_99: histogram.value_at_quantile(0.9999),
+            max: histogram.max(),
+        })
+    }
+
+    /// One row under [`PERCENTILE_HEADER`].
+    pub(crate) fn row(&self, name: &str) -> String {
+        let mut row = format!("{name:<14}");
+        for ns in [
+            self.p50,
+            self.p90,
+            self.p99,
+            self.p99_9,
+            self.p99_99,
+            self.max,
+        ] {
+            row.push_str(&format!("{:>10}", time(ns)));
+        }
+        row.push_str(&format!("{:>12}\n", self.samples));
+        row
+    }
+}
+
+/// The columns of [`Percentiles::row`].
+pub(crate) const PERCENTILE_HEADER: &str = concat!(
+    "                     p50       p90       p99     p99.9    p99.99       max",
+    "     samples\n"
+);
+
+/// A time with three digits and a unit.
+pub(crate) fn time(ns: u64) -> String {
+    let ns = ns as f64;
+    let (value, unit) = match ns {
+        ..1e3 => (ns, "ns"),
+        ..1e6 => (ns / 1e3, "µs"),
+        ..1e9 => (ns / 1e6, "ms"),
+        _ => (ns / 1e9, "s"),
+    };
+    let digits = match value {
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+/// Bytes with one digit after the point and a unit.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        ..1024.0 => format!("{bytes:.0} B"),
+        ..1048576.0 => format!("{:.1} KiB", bytes / 1024.0),
+        _ => format!("{:.1} MiB", bytes / 1048576.0),
+    }
+}
+
+/// Writes one histogram per second in the format of HdrHistogram's log viewers: values in
+/// nanoseconds, the maximum column in milliseconds.
+pub(crate) fn write_hlog(
+    path: &Path,
+    start: SystemTime,
+    intervals: &[Histogram<u64>],
+) -> Result<(), String> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("cannot write {}: {error}", path.display());
+    let file = File::create(path).map_err(|error| failed(&error))?;
+    let mut file = BufWriter::new(file);
+    let mut serializer = V2DeflateSerializer::new();
+    let mut log = IntervalLogWriterBuilder::new()
+        .add_comment("llam-bench: latencies in nanoseconds")
+        .with_start_time(start)
+        .with_base_time(start)
+        .with_max_value_divisor(1e6)
+        .begin_log_with(&mut file, &mut serializer)
+        .map_err(|error| failed(&error))?;
+    for (second, histogram) in (0..).map(Duration::from_secs).zip(intervals) {
+        log.write_histogram(histogram, second, Duration::from_secs(1), None)
+            .map_err(|error| failed(&format_args!("{error:?}")))?;
+    }
+    file.flush().map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_keep_three_digits() {
+        let times = [7, 1_234, 56_789, 999_000, 12_345_678, 2_500_000_000];
+        let texts = times.map(time);
+        assert_eq!(
+            texts,
+            [
+                "7.00 ns", "1.23 µs", "56.8 µs", "999 µs", "12.3 ms", "2.50 s"
+            ]
+        );
+        assert_eq!(bytes(100), "100 B");
+        assert_eq!(bytes(4_543), "4.4 KiB");
+        assert_eq!(bytes(3 << 20), "3.0 MiB");
+    }
+
+    #[test]
+    fn percentiles_of_a_known_distribution() {
+        let mut histogram = Histogram::new(3).unwrap();
+        for value in 1..=10_000 {
+            histogram.record(value).unwrap();
+        }
+        let found = Percentiles::of(&histogram).unwrap();
+        for (value, expected) in [
+            (found.p50, 5_000),
+            (found.p90, 9_000),
+            (found.p99, 9_900),
+            (found.p99_9, 9_990),
+            (found.p99_99, 9_999),
+            (found.max, 10_000),
+        ] {
+            let error = value.abs_diff(expected);
+            assert!(error * 1000 <= expected, "{value} for {expected}");
+        }
+        assert!(Percentiles::of(&Histogram::new(3).unwrap()).is_none());
+    }
+}
