@@ -127,13 +127,18 @@ impl<T: Slot> Slab<T> {
         (slot.head().generation() == generation && SlotHead::is_live(generation)).then_some(slot)
     }
 
-    /// Takes a slot and makes it live. `None` when memory or indexes are exhausted.
+    /// Takes a slot and makes it live. `None` when memory or indexes are exhausted. For objects that
+    /// nobody meets but through their handle; see `take` for others.
     pub(crate) fn allocate(&self) -> Option<&'static T> {
-        let mut free = self.free.lock();
-        let slot = self.take_free(&mut free)?;
-        drop(free);
+        let slot = self.take()?;
         Self::revive(slot);
         Some(slot)
+    }
+
+    /// Takes a slot, still dead: whoever walks over the slots passes it by until it has been filled
+    /// and made live by `revive`.
+    pub(crate) fn take(&self) -> Option<&'static T> {
+        self.take_free(&mut self.free.lock())
     }
 
     /// Takes up to `batch.capacity()` free slots at once, still dead; see `revive`.
@@ -147,7 +152,7 @@ impl<T: Slot> Slab<T> {
         }
     }
 
-    /// Makes a slot from `take_batch` live.
+    /// Makes a slot from `take` or `take_batch` live.
     #[inline]
     pub(crate) fn revive(slot: &T) {
         let generation = &slot.head().generation;

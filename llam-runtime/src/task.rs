@@ -248,7 +248,7 @@ pub(crate) struct Blueprint {
 }
 
 impl Task {
-    /// Fills a fresh slot. The slot is live but published to nobody yet.
+    /// Fills a slot that is dead and belongs to the caller alone.
     pub(crate) fn init(&self, plan: &Blueprint, runtime: &'static Runtime, id: u64) {
         self.worker.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.entry.set(Some(plan.entry));

@@ -10,6 +10,7 @@ use super::Runtime;
 use crate::errno::Result;
 use crate::names;
 use crate::object::token::Token;
+use crate::slab::Slab;
 use crate::stack;
 use crate::task::{Blueprint, TASKS, Task, flag};
 use crate::worker::{self, Worker};
@@ -26,15 +27,18 @@ impl Runtime {
             worker::context().filter(|(worker, _)| std::ptr::eq(worker.runtime(), self));
         stack::reserve()?;
         let slot = match own_worker {
-            Some((worker, _)) => worker.allocate_slot(),
-            None => TASKS.allocate(),
+            Some((worker, _)) => worker.take_slot(),
+            None => TASKS.take(),
         };
         let Some(task) = slot else {
             stack::unreserve();
             return Err(libc::ENOMEM);
         };
         let id = self.next_task_id.fetch_add(1, Ordering::Relaxed) + 1;
+        // Live only when it says whose it is: another runtime's end would take a slot that it had
+        // served before for its own.
         task.init(plan, self, id);
+        Slab::revive(task);
         if let Some(token) = plan.token {
             Token::remember(token, task);
         }

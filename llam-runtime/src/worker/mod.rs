@@ -36,7 +36,7 @@ use crate::inbox::Inbox;
 use crate::io::DescriptorKind;
 use crate::runtime::Runtime;
 use crate::runtime::stats::Counters;
-use crate::slab::{Slab, Slot};
+use crate::slab::Slot;
 use crate::sleep::SleepState;
 use crate::stack::{self, Stack, StackClass};
 use crate::task::{State, TASKS, Task};
@@ -399,17 +399,15 @@ impl Worker {
         }
     }
 
-    /// A free task slot, made live.
+    /// A free task slot, still dead.
     #[inline]
-    pub(crate) fn allocate_slot(&self) -> Option<&'static Task> {
+    pub(crate) fn take_slot(&self) -> Option<&'static Task> {
         // SAFETY: owner access, and the borrow ends here.
         let slots = unsafe { &mut *self.slots.get() };
         if slots.is_empty() {
             TASKS.take_batch(slots, SLOT_CACHE / 4);
         }
-        let slot = slots.pop()?;
-        Slab::revive(slot);
-        Some(slot)
+        slots.pop()
     }
 
     /// Takes back a dead task slot.

@@ -575,4 +575,43 @@ TEST(a_live_handle_of_another_family_is_refused) {
     llam_runtime_shutdown();
 }
 
+/* Runs and ends explicit runtimes, one after the other. */
+static void *end_runtimes(void *arg) {
+    atomic_int *stop = arg;
+    llam_runtime_opts_t opts;
+    CHECK_OK(llam_runtime_opts_init(&opts, sizeof opts));
+    opts.deterministic = 1;
+    while (!atomic_load(stop)) {
+        llam_runtime_t *runtime = NULL;
+        CHECK_OK(llam_runtime_create(&opts, sizeof opts, &runtime));
+        for (int i = 0; i < 300; i++) {
+            llam_task_t *task = llam_runtime_spawn_ex(runtime, short_task, NULL, NULL, 0);
+            CHECK(task != NULL);
+            CHECK_OK(llam_detach(task));
+        }
+        CHECK_OK(llam_runtime_run_handle(runtime));
+        llam_runtime_destroy(runtime);
+    }
+    return NULL;
+}
+
+/* R1, 4.2: destroying a runtime makes its own handles invalid and nobody else's, not even that of a
+ * task that is being spawned elsewhere at that moment. */
+TEST(the_end_of_a_runtime_spares_the_tasks_of_others) {
+    enum { BATCH = 200 };
+    atomic_int stop = 0;
+    pthread_t threads[2];
+    init_default(0);
+    for (int i = 0; i < 2; i++) threads[i] = start_thread(end_runtimes, &stop);
+    for (uint64_t end = after_ms(2000); llam_now_ns() < end;) {
+        llam_task_t *tasks[BATCH];
+        for (int i = 0; i < BATCH; i++) tasks[i] = spawn_ok(short_task, NULL);
+        for (int i = 0; i < BATCH; i++) CHECK_OK(llam_detach(tasks[i]));
+        CHECK_OK(llam_run());
+    }
+    atomic_store(&stop, 1);
+    for (int i = 0; i < 2; i++) end_thread(threads[i]);
+    llam_runtime_shutdown();
+}
+
 MAIN
