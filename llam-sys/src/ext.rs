@@ -10,12 +10,14 @@
 //! ```
 
 use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
 
 #[cfg(not(unix))]
 use crate::foreign::{sockaddr, socklen_t};
 use crate::types::{
-    llam_fd_t, llam_runtime_opts_t, llam_runtime_t, llam_spawn_opts_t, llam_task_fn,
-    llam_task_group_t, llam_task_t,
+    LLAM_PREEMPT_AUTO, LLAM_RUNTIME_OPTS_CURRENT_SIZE, llam_fd_t, llam_runtime_opts_init,
+    llam_runtime_opts_t, llam_runtime_t, llam_spawn_opts_t, llam_task_fn, llam_task_group_t,
+    llam_task_t,
 };
 #[cfg(unix)]
 use libc::{sockaddr, socklen_t};
@@ -73,7 +75,18 @@ pub const ABI_MAJOR: u32 = if cfg!(llam_abi_1) { 1 } else { 2 };
 /// whose `deterministic` is 1 by default, it is 0 here as well.
 #[must_use]
 pub fn default_runtime_opts() -> llam_runtime_opts_t {
-    engine::default_runtime_opts()
+    let mut opts = MaybeUninit::<llam_runtime_opts_t>::zeroed();
+    // SAFETY: `opts` is as large as the size says, and all-zero is a valid value of plain integers.
+    let mut opts = unsafe {
+        llam_runtime_opts_init(opts.as_mut_ptr(), LLAM_RUNTIME_OPTS_CURRENT_SIZE);
+        opts.assume_init()
+    };
+    // An SDK 1.x has 1 here, which is one worker, and knows no preemption mode.
+    if cfg!(llam_abi_1) {
+        opts.deterministic = 0;
+        opts.preempt_mode = LLAM_PREEMPT_AUTO;
+    }
+    opts
 }
 
 /// `llam_runtime_init_ex` with a number of workers; 0 means one per CPU.

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 use std::fmt::Write;
 
-use super::convert::{failed, status, write_prefix};
+use super::convert::{failed, quiet_status, status, write_prefix};
 use crate::errno;
 use crate::runtime::stats::RuntimeStats;
 use crate::runtime::{dump, registry};
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn llam_runtime_collect_stats_ex_handle(
     if stats.is_null() || stats_size == 0 {
         return failed(libc::EINVAL);
     }
-    errno::preserve_on_success(|| {
+    quiet_status(|| {
         // SAFETY: by the contract of the header.
         unsafe { write_prefix(stats, stats_size, &RuntimeStats::default()) }?;
         let snapshot = stats_of(runtime)?;

@@ -213,7 +213,7 @@ pub(crate) fn recvfrom(
 }
 
 /// What a receive with these flags waits for: urgent data is an event of its own.
-pub(super) fn events_of(flags: i32) -> i16 {
+fn events_of(flags: i32) -> i16 {
     if flags & libc::MSG_OOB != 0 {
         libc::POLLPRI
     } else {

@@ -4,7 +4,6 @@
 //! its namesake in `llam_runtime::ext`. Called by the parent module alone.
 
 use core::ffi::{c_int, c_void};
-use core::mem::MaybeUninit;
 
 use libc::{sockaddr, socklen_t};
 use llam_runtime::ext;
@@ -36,15 +35,6 @@ pub(super) unsafe fn spawn(
             meta,
         )
         .cast()
-    }
-}
-
-pub(super) fn default_runtime_opts() -> llam_runtime_opts_t {
-    let mut opts = MaybeUninit::<llam_runtime_opts_t>::zeroed();
-    // SAFETY: `opts` is as large as the size says, and all-zero is a valid value of plain integers.
-    unsafe {
-        llam_runtime_opts_init(opts.as_mut_ptr(), LLAM_RUNTIME_OPTS_CURRENT_SIZE);
-        opts.assume_init()
     }
 }
 

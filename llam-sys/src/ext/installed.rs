@@ -4,7 +4,6 @@
 //! its entry in the parent module describes. Called by the parent module alone.
 
 use core::ffi::{c_int, c_void};
-use core::mem::MaybeUninit;
 use core::panic::Location;
 use core::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -106,7 +105,7 @@ mod stop {
 
     use super::{llam_cancel_token_cancel, llam_cancel_token_create, llam_cancel_token_t};
 
-    /// The address of the token that new tasks get, 0 before the first and after a stop. Tokens are
+    /// The address of the token that new tasks get, 0 until the first task of a runtime. Tokens are
     /// never destroyed: tasks of a run that was stopped may still hold theirs.
     static CURRENT: Mutex<usize> = Mutex::new(0);
 
@@ -150,7 +149,7 @@ unsafe fn runtime_opts(
     opts_size: usize,
     workers: u32,
 ) -> (llam_runtime_opts_t, usize) {
-    let mut own = default_runtime_opts();
+    let mut own = super::default_runtime_opts();
     let mut size = LLAM_RUNTIME_OPTS_CURRENT_SIZE;
     if !opts.is_null() {
         size = opts_size.min(LLAM_RUNTIME_OPTS_CURRENT_SIZE);
@@ -169,21 +168,6 @@ unsafe fn runtime_opts(
         own.deterministic = 1;
     }
     (own, size)
-}
-
-pub(super) fn default_runtime_opts() -> llam_runtime_opts_t {
-    let mut own = MaybeUninit::<llam_runtime_opts_t>::zeroed();
-    // SAFETY: `own` is as large as the size says, and all-zero is a valid value of plain integers.
-    let mut own = unsafe {
-        llam_runtime_opts_init(own.as_mut_ptr(), LLAM_RUNTIME_OPTS_CURRENT_SIZE);
-        own.assume_init()
-    };
-    // An SDK 1.x has 1 here, which is one worker, and knows no preemption mode.
-    if cfg!(llam_abi_1) {
-        own.deterministic = 0;
-        own.preempt_mode = LLAM_PREEMPT_AUTO;
-    }
-    own
 }
 
 pub(super) unsafe fn runtime_init(

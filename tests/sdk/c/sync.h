@@ -101,9 +101,8 @@ static inline void end_thread(pthread_t thread) { CHECK_EQ(pthread_join(thread, 
 /* Whether other threads stand still while a worker waits: valgrind lets nobody run while one thread
  * is inside io_uring_enter. Tests that need two threads at once are left out then. */
 static inline int threads_stand_still(void) {
-    const char *preloaded = getenv("LD_PRELOAD"), *driver = getenv("LLAM_IO_BACKEND");
-    int watched = preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
-    return watched && (driver == NULL || strcmp(driver, "epoll") != 0);
+    const char *driver = getenv("LLAM_IO_BACKEND");
+    return under_valgrind() && (driver == NULL || strcmp(driver, "epoll") != 0);
 }
 
 /* A TEST whose body is the first task of the default runtime. */
