@@ -13,6 +13,13 @@ use libc::__errno_location as location;
 #[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
 use libc::__error as location;
 
+/// Where the calling thread keeps its `errno`. Not to be kept over a park, but by a worker's loop.
+#[inline]
+pub(crate) fn place() -> *mut Errno {
+    // SAFETY: libc returns the valid address of the calling thread's errno.
+    unsafe { location() }
+}
+
 /// Reads `errno`. Never cached: the address is asked for each time.
 #[inline]
 pub(crate) fn load() -> Errno {

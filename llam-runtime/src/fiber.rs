@@ -4,12 +4,15 @@
 //! computation suspends itself through its yielder, always back to the worker's loop, on the
 //! same OS thread (E1). No panic crosses the switch: task entries are `extern "C"`.
 //!
-//! `errno` and the floating-point control state belong to the task. Both are saved on the
-//! task's own stack while it is away.
+//! `errno` and the floating-point control state belong to the task. The worker keeps both in the
+//! task's slot while it is away: the loop's thread stays the same, so it asks for the place of its
+//! `errno` once.
+
+use std::cell::Cell;
 
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::errno;
+use crate::errno::{self, Errno};
 use crate::stack::Stack;
 
 /// A suspended task, or one that has not begun.
@@ -23,12 +26,53 @@ pub(crate) fn prepare(stack: Stack, body: impl FnOnce(&Leave) + 'static) -> Fibe
     Coroutine::with_stack(stack, move |leave, ()| body(leave))
 }
 
-/// Runs the fiber until it suspends or ends; true when it ended. The floating-point control state is
-/// the default one before and after.
+/// `errno` and floating-point control state of a task that is away.
+pub(crate) struct OwnState {
+    errno: Cell<Errno>,
+    float: Cell<u64>,
+}
+
+impl OwnState {
+    /// The state of a task that has not begun.
+    #[inline]
+    pub(crate) fn reset(&self) {
+        self.errno.set(0);
+        self.float.set(float_control::DEFAULT);
+    }
+}
+
+/// Where the calling thread keeps its `errno`. Of use on that thread only: made by a worker's loop, in
+/// a frame of the thread's own stack.
+pub(crate) struct ThreadState {
+    errno: *mut Errno,
+}
+
+impl ThreadState {
+    pub(crate) fn here() -> Self {
+        Self {
+            errno: errno::place(),
+        }
+    }
+}
+
+/// Runs the fiber until it suspends or ends; true when it ended. The floating-point control state of
+/// the thread is the default one before and after.
+///
+/// # Safety
+/// `thread` is the calling thread's.
 #[inline]
-pub(crate) fn enter(fiber: &mut Fiber) -> bool {
+pub(crate) unsafe fn enter(fiber: &mut Fiber, own: &OwnState, thread: &ThreadState) -> bool {
+    // SAFETY: by the caller's promise the place is this thread's `errno`.
+    unsafe { thread.errno.write(own.errno.get()) };
+    if own.float.get() != float_control::DEFAULT {
+        float_control::store(own.float.get());
+    }
     let ended = matches!(fiber.resume(()), CoroutineResult::Return(()));
-    if ended && float_control::load() != float_control::DEFAULT {
+    // SAFETY: as above: a fiber comes back to the thread that entered it.
+    own.errno.set(unsafe { thread.errno.read() });
+    let float = float_control::load();
+    own.float.set(float);
+    if float != float_control::DEFAULT {
         float_control::store(float_control::DEFAULT);
     }
     ended
@@ -61,16 +105,7 @@ impl Drop for DefaultFloatControl {
 /// Suspends the running task. Returns when the worker enters it again.
 #[inline]
 pub(crate) fn leave(way_back: &Leave) {
-    let errno = errno::load();
-    let float = float_control::load();
-    if float != float_control::DEFAULT {
-        float_control::store(float_control::DEFAULT);
-    }
     way_back.suspend(());
-    if float != float_control::DEFAULT {
-        float_control::store(float);
-    }
-    errno::store(errno);
 }
 
 /// Rounding modes and exception masks. A task that leaves them as they are by default costs

@@ -11,10 +11,9 @@
 
 use core::ffi::c_void;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use crate::errno::Result;
 use crate::slab::{Slab, Slot};
+use crate::spin::{SpinGuard, SpinLock};
 
 const INDEX_BITS: u32 = 26;
 const GENERATION_BITS: u32 = 34;
@@ -46,7 +45,7 @@ pub(crate) trait Object: Slot + Sized {
 /// An object whose state stands behind one lock.
 pub(crate) trait Guarded: Object {
     type State: 'static;
-    fn state(&self) -> &Mutex<Self::State>;
+    fn state(&self) -> &SpinLock<Self::State>;
 }
 
 /// The handle of a live object.
@@ -82,7 +81,7 @@ impl<T: Guarded> Checked<T> {
     /// Locks the object's state and checks once more: `EINVAL` when it was destroyed since
     /// the handle was checked. While the lock is held it stays.
     #[inline]
-    pub(crate) fn lock(&self) -> Result<MutexGuard<'static, T::State>> {
+    pub(crate) fn lock(&self) -> Result<SpinGuard<'static, T::State>> {
         let state = self.slot.state().lock();
         if self.is_current() {
             Ok(state)

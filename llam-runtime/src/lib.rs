@@ -16,7 +16,7 @@
 //! | `worker` | the scheduler loop, parking, idling |
 //! | `driver` | the two kernel backends |
 //! | `stack`, `fiber` | guarded stacks, the switch |
-//! | `wait`, `inbox`, `fresh`, `sleep` | the lock-free parts, model-checked |
+//! | `wait`, `inbox`, `fresh`, `sleep`, `spin` | the lock-free parts, model-checked |
 //! | `slab`, `handle` | type-stable slots and checked handles |
 //!
 //! The invariants E1 to E8 that comments cite are stated in `SAFETY.md`.
@@ -37,9 +37,11 @@ mod inbox;
 mod io;
 mod names;
 mod object;
+mod prefetch;
 mod runtime;
 mod slab;
 mod sleep;
+mod spin;
 mod stack;
 mod sync;
 mod task;

@@ -15,10 +15,8 @@ use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::clock::NEVER;
-use crate::fiber::{Fiber, Leave};
+use crate::fiber::{self, Fiber, Leave, OwnState};
 use crate::handle::{Kind, Object};
 use crate::inbox::Linked;
 use crate::names;
@@ -26,6 +24,7 @@ use crate::object::local::Locals;
 use crate::object::token::Token;
 use crate::runtime::Runtime;
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::SpinLock;
 use crate::stack::StackClass;
 use crate::wait::WaitWord;
 use crate::waiter::Waiter;
@@ -154,6 +153,10 @@ pub(crate) struct Task {
     fiber: UnsafeCell<MaybeUninit<Fiber>>,
     /// Owner: the way back to the worker, on the task's own stack.
     leave: Cell<*const Leave>,
+    /// Owner: where the task's frames end while it is away; a hint for `prefetch_stack`.
+    frames_end: Cell<*const u8>,
+    /// Owner.
+    own_state: OwnState,
     /// Fixed.
     entry: Cell<Option<Entry>>,
     /// Called with `arg` instead of the entry when the task is dropped without having run.
@@ -163,7 +166,7 @@ pub(crate) struct Task {
     token: Cell<Option<&'static Token>>,
     /// Token's list of its tasks, guarded by the token's lock.
     pub(crate) token_links: Cell<(*const Task, *const Task)>,
-    pub(crate) ending: Mutex<Ending>,
+    pub(crate) ending: SpinLock<Ending>,
     id: AtomicU64,
     /// Fixed: which task of this slot this is.
     life: Cell<u32>,
@@ -208,7 +211,7 @@ unsafe impl Sync for Task {}
 unsafe impl Send for Task {}
 
 // SAFETY: every field may be zero: atomics, cells with Option or raw pointers (null),
-// `MaybeUninit`, an unlocked parking_lot mutex, false booleans.
+// `MaybeUninit`, an open lock, false booleans.
 unsafe impl Slot for Task {
     fn head(&self) -> &SlotHead {
         &self.head
@@ -275,9 +278,13 @@ impl Task {
         self.safepoints.set(0);
         self.accepted.set(false);
         self.stays.set(plan.stays);
+        self.own_state.reset();
+        self.frames_end.set(std::ptr::null());
         self.state.store(State::Runnable as u8, Ordering::Relaxed);
         self.wait_kind.store(0, Ordering::Relaxed);
-        let mut ending = self.ending.lock();
+        // SAFETY: the slot is dead, so whoever still takes this lock finds a stale handle and looks no
+        // further; nobody else knows of the task yet.
+        let ending = unsafe { &mut *self.ending.as_ptr() };
         ending.ended = false;
         ending.failed = false;
         ending.detached = false;
@@ -444,14 +451,36 @@ impl Task {
         self.leave.set(leave);
     }
 
-    /// The running task's way back to its worker.
+    /// Suspends the task. Returns when its worker enters it again.
     ///
     /// # Safety
     /// The task is running on the calling thread.
     #[inline]
-    pub(crate) unsafe fn way_back(&self) -> &Leave {
+    pub(crate) unsafe fn leave(&self) {
+        let here = 0_u8;
+        self.frames_end.set(&raw const here);
         // SAFETY: set by the root function, whose frame lives as long as the task runs.
-        unsafe { &*self.leave.get() }
+        fiber::leave(unsafe { &*self.leave.get() });
+    }
+
+    /// What the worker keeps for the task while it is away.
+    #[inline]
+    pub(crate) fn own_state(&self) -> &OwnState {
+        &self.own_state
+    }
+
+    /// Starts to fetch the part of the slot that a switch uses.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        crate::prefetch::read(std::ptr::from_ref(self));
+    }
+
+    /// Starts to fetch the frames that a suspended task goes on with.
+    #[inline]
+    pub(crate) fn prefetch_stack(&self) {
+        let end = self.frames_end.get();
+        crate::prefetch::read(end);
+        crate::prefetch::read(end.wrapping_add(64));
     }
 
     /// # Safety

@@ -258,7 +258,7 @@ pub extern "C" fn llam_task_set_class(task_class: u32) -> c_int {
 /// `llam_yield`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_yield() {
-    errno::preserve(worker::yield_now);
+    worker::yield_now();
 }
 
 /// `llam_task_safepoint`: see the header.

@@ -4,11 +4,10 @@ use core::ffi::c_void;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ptr;
 
-use parking_lot::Mutex;
-
 use crate::errno::Result;
 use crate::handle::{self, Kind, Object};
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::SpinLock;
 
 /// Alignment when none was asked for.
 pub(crate) const DEFAULT_ALIGNMENT: usize = 8;
@@ -18,7 +17,7 @@ const MIN_CAPACITY: usize = 64;
 #[repr(C)]
 pub(crate) struct Buffer {
     head: SlotHead,
-    state: Mutex<State>,
+    state: SpinLock<State>,
 }
 
 pub(crate) struct State {

@@ -8,8 +8,6 @@ use core::ffi::c_void;
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr;
 
-use parking_lot::Mutex;
-
 use super::Owner;
 use super::managed;
 use super::waitlist::{Outcome, WaitList, WaitNode};
@@ -17,6 +15,7 @@ use crate::errno::Result;
 use crate::handle::{self, Checked, Guarded, Kind, Object};
 use crate::runtime::registry::{self, Standing};
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::SpinLock;
 use crate::task::{Task, WaitKind};
 use crate::wait::Reason;
 use crate::worker;
@@ -27,7 +26,7 @@ type Word = *mut c_void;
 pub(crate) struct Channel {
     head: SlotHead,
     owner: Owner,
-    pub(super) state: Mutex<State>,
+    pub(super) state: SpinLock<State>,
 }
 
 pub(crate) struct State {
@@ -169,7 +168,7 @@ impl State {
 
 impl Guarded for Channel {
     type State = State;
-    fn state(&self) -> &Mutex<State> {
+    fn state(&self) -> &SpinLock<State> {
         &self.state
     }
 }

@@ -3,8 +3,6 @@
 use core::ffi::c_void;
 use std::ptr;
 
-use parking_lot::Mutex;
-
 use super::Owner;
 use super::mutex;
 use super::waitlist::{Outcome, WaitList, WaitNode};
@@ -13,6 +11,7 @@ use crate::errno::Result;
 use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry;
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::SpinLock;
 use crate::task::WaitKind;
 use crate::wait::Reason;
 use crate::worker;
@@ -21,7 +20,7 @@ use crate::worker;
 pub(crate) struct Cond {
     head: SlotHead,
     owner: Owner,
-    state: Mutex<State>,
+    state: SpinLock<State>,
 }
 
 pub(crate) struct State {
@@ -47,7 +46,7 @@ impl Object for Cond {
 
 impl Guarded for Cond {
     type State = State;
-    fn state(&self) -> &Mutex<State> {
+    fn state(&self) -> &SpinLock<State> {
         &self.state
     }
 }

@@ -4,8 +4,6 @@ use core::ffi::c_void;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use parking_lot::Mutex;
-
 use super::Owner;
 use super::join::{self, Mode};
 use super::{live_owner, token};
@@ -13,6 +11,7 @@ use crate::errno::Result;
 use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::{Runtime, registry};
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::SpinLock;
 use crate::task::Task;
 use crate::worker;
 
@@ -21,7 +20,7 @@ pub(crate) struct Group {
     head: SlotHead,
     owner: Owner,
     token: AtomicPtr<c_void>,
-    state: Mutex<State>,
+    state: SpinLock<State>,
 }
 
 pub(crate) struct State {
@@ -73,7 +72,7 @@ impl State {
 
 impl Guarded for Group {
     type State = State;
-    fn state(&self) -> &Mutex<State> {
+    fn state(&self) -> &SpinLock<State> {
         &self.state
     }
 }

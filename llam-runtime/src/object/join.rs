@@ -2,12 +2,11 @@
 
 use core::ffi::c_void;
 
-use parking_lot::MutexGuard;
-
 use crate::clock::NEVER;
 use crate::errno::Result;
 use crate::handle::{self, Checked};
 use crate::slab::{Slab, Slot};
+use crate::spin::SpinGuard;
 use crate::task::{Ending, Task, WaitKind};
 use crate::wait::Reason;
 use crate::waiter::{HostWait, Waiter};
@@ -39,7 +38,7 @@ pub(crate) fn join(task: *mut c_void, deadline_ns: u64, mode: Mode) -> Result<()
     }
 }
 
-fn lock_ending(checked: &Checked<Task>) -> Result<MutexGuard<'static, Ending>> {
+fn lock_ending(checked: &Checked<Task>) -> Result<SpinGuard<'static, Ending>> {
     let ending = checked.slot.ending.lock();
     if checked.is_current() {
         Ok(ending)
@@ -61,7 +60,7 @@ fn check_joinable(ending: &Ending, mode: Mode) -> Result<()> {
 
 /// Ends the life of an ended task's handle. The lock makes it happen once.
 #[inline]
-fn consume(task: &'static Task, ending: MutexGuard<'_, Ending>) {
+fn consume(task: &'static Task, ending: SpinGuard<'_, Ending>) {
     Slab::kill(task);
     drop(ending);
     task.runtime().reclaim(task);
@@ -147,7 +146,7 @@ fn join_on_host(checked: &Checked<Task>, deadline_ns: u64, mode: Mode) -> Result
 }
 
 /// A host thread learns of a failed run instead of the end that the failure caused.
-fn host_outcome(target: &'static Task, ending: MutexGuard<'_, Ending>) -> Result<()> {
+fn host_outcome(target: &'static Task, ending: SpinGuard<'_, Ending>) -> Result<()> {
     let fatal = target.runtime().fatal();
     if ending.failed && fatal != 0 {
         return Err(fatal);

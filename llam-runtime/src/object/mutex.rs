@@ -3,8 +3,6 @@
 use core::ffi::c_void;
 use std::ptr;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::Owner;
 use super::managed;
 use super::waitlist::{Outcome, WaitList, WaitNode};
@@ -12,6 +10,7 @@ use crate::errno::Result;
 use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry;
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::{SpinGuard, SpinLock};
 use crate::task::{Task, WaitKind};
 use crate::wait::Reason;
 use crate::worker::{self, Worker};
@@ -20,7 +19,7 @@ use crate::worker::{self, Worker};
 pub(crate) struct TaskMutex {
     head: SlotHead,
     owner: Owner,
-    state: Mutex<State>,
+    state: SpinLock<State>,
 }
 
 pub(crate) struct State {
@@ -72,7 +71,7 @@ impl Object for TaskMutex {
 
 impl Guarded for TaskMutex {
     type State = State;
-    fn state(&self) -> &Mutex<State> {
+    fn state(&self) -> &SpinLock<State> {
         &self.state
     }
 }
@@ -155,7 +154,7 @@ pub(crate) fn unlock(mutex: *mut c_void) -> Result<()> {
 }
 
 /// Hands a held mutex to the longest waiter, or frees it.
-fn pass_on(mut state: MutexGuard<'_, State>) {
+fn pass_on(mut state: SpinGuard<'_, State>) {
     // SAFETY: under the lock.
     match unsafe { state.waiters.claim_first() } {
         Some(next) => {

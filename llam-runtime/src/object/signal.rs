@@ -58,13 +58,14 @@ mod linux {
     use crate::object::{Owner, live_owner};
     use crate::runtime::registry;
     use crate::slab::{Slab, Slot, SlotHead};
+    use crate::spin::SpinLock;
     use crate::worker;
 
     #[repr(C)]
     pub(crate) struct SignalSet {
         head: SlotHead,
         owner: Owner,
-        state: Mutex<State>,
+        state: SpinLock<State>,
     }
 
     pub(crate) struct State {
@@ -97,7 +98,7 @@ mod linux {
 
     impl Guarded for SignalSet {
         type State = State;
-        fn state(&self) -> &Mutex<State> {
+        fn state(&self) -> &SpinLock<State> {
             &self.state
         }
     }

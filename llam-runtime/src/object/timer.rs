@@ -2,8 +2,6 @@
 
 use core::ffi::c_void;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::Owner;
 use super::live_owner;
 use crate::clock::{NEVER, now_ns};
@@ -11,6 +9,7 @@ use crate::errno::Result;
 use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry;
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::{SpinGuard, SpinLock};
 use crate::task::WaitKind;
 use crate::wait::Reason;
 use crate::waiter::{HostWait, Waiter};
@@ -20,7 +19,7 @@ use crate::worker;
 pub(crate) struct Timer {
     head: SlotHead,
     owner: Owner,
-    state: Mutex<State>,
+    state: SpinLock<State>,
 }
 
 pub(crate) struct State {
@@ -81,7 +80,7 @@ impl State {
 
 impl Guarded for Timer {
     type State = State;
-    fn state(&self) -> &Mutex<State> {
+    fn state(&self) -> &SpinLock<State> {
         &self.state
     }
 }
@@ -175,9 +174,9 @@ pub(crate) fn wait_until(timer: *mut c_void, deadline_ns: u64) -> Result<u64> {
 /// Waits until something happens to the timer, or until `until`.
 fn wait_once(
     timer: &'static Timer,
-    mut state: MutexGuard<'static, State>,
+    mut state: SpinGuard<'static, State>,
     until: u64,
-) -> Result<MutexGuard<'static, State>> {
+) -> Result<SpinGuard<'static, State>> {
     match worker::context() {
         None => {
             let host = HostWait::new();

@@ -9,13 +9,12 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
-use parking_lot::Mutex;
-
 use super::Owner;
 use crate::errno::Result;
 use crate::handle::{self, Guarded, Kind, Object};
 use crate::runtime::registry::{self, Standing};
 use crate::slab::{Slab, Slot, SlotHead};
+use crate::spin::SpinLock;
 use crate::task::Task;
 use crate::worker;
 
@@ -24,7 +23,7 @@ pub(crate) struct Token {
     head: SlotHead,
     owner: Owner,
     cancelled: AtomicBool,
-    state: Mutex<State>,
+    state: SpinLock<State>,
 }
 
 pub(crate) struct State {
@@ -54,7 +53,7 @@ impl Object for Token {
 
 impl Guarded for Token {
     type State = State;
-    fn state(&self) -> &Mutex<State> {
+    fn state(&self) -> &SpinLock<State> {
         &self.state
     }
 }

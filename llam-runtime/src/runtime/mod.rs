@@ -63,8 +63,8 @@ pub(crate) struct Runtime {
     /// Fresh tasks from host threads and other runtimes. Bounded by live tasks (E6).
     injector: Mutex<VecDeque<&'static Task>>,
     injected: AtomicUsize,
-    live: AtomicUsize,
-    next_task_id: AtomicU64,
+    /// Tasks that were made; the last one's id.
+    spawned: AtomicU64,
     finished: AtomicBool,
     stopping: AtomicBool,
     /// Counts requests that every worker has to look at.
@@ -109,8 +109,7 @@ impl Runtime {
             sleeping_workers: AtomicU32::new(0),
             injector: Mutex::new(VecDeque::new()),
             injected: AtomicUsize::new(0),
-            live: AtomicUsize::new(0),
-            next_task_id: AtomicU64::new(0),
+            spawned: AtomicU64::new(0),
             finished: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             control: AtomicU32::new(0),
@@ -184,8 +183,17 @@ impl Runtime {
         self.control.load(Ordering::Acquire)
     }
 
+    /// Tasks that were made and have not ended. Both counts only grow, and what has ended is
+    /// counted first: a result of 0 was true when the other count was read.
     pub(crate) fn live_tasks(&self) -> usize {
-        self.live.load(Ordering::Acquire)
+        let mut ended: u64 = self.workers().iter().map(|worker| worker.ended()).sum();
+        ended += self
+            .spares
+            .lock()
+            .iter()
+            .map(|spare| spare.ended())
+            .sum::<u64>();
+        self.spawned.load(Ordering::Acquire).saturating_sub(ended) as usize
     }
 
     pub(crate) fn fatal(&self) -> i32 {
@@ -251,8 +259,7 @@ impl Runtime {
         }
         // SAFETY: as above.
         unsafe { *self.workers.get() = workers };
-        self.next_task_id.store(0, Ordering::Relaxed);
-        self.live.store(0, Ordering::Relaxed);
+        self.spawned.store(0, Ordering::Relaxed);
         self.control.store(0, Ordering::Relaxed);
         self.stopping.store(false, Ordering::Relaxed);
         self.finished.store(false, Ordering::Relaxed);
@@ -444,22 +451,24 @@ impl Runtime {
         }
     }
 
-    /// A task with these spawn flags has ended. The last one ends the run.
+    /// A task with these spawn flags has ended.
     #[inline]
     pub(crate) fn task_ended(&'static self, flags: u32) {
         stack::unreserve();
         if flags & flag::PINNED == 0 {
             self.unpinned.fetch_sub(1, Ordering::AcqRel);
         }
-        if self.live.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.finish();
-        }
     }
 
+    /// Ends the run when no task is live. Called by a worker on which tasks have ended when it has
+    /// nothing else to do: of two workers that end the last two tasks, the fences make one see both.
     #[cold]
-    fn finish(&self) {
-        self.finished.store(true, Ordering::Release);
-        self.notify_all();
+    pub(crate) fn finish_if_all_ended(&self) {
+        fence(Ordering::SeqCst);
+        if self.live_tasks() == 0 {
+            self.finished.store(true, Ordering::Release);
+            self.notify_all();
+        }
     }
 
     /// Wakes every worker of whatever kind.

@@ -100,7 +100,7 @@ impl Watched {
         let mut moving = false;
         let mut stuck = false;
         for (worker, last) in self.runtime.workers().iter().zip(&mut self.heartbeats) {
-            let beat = worker.heartbeat.load(Ordering::Relaxed);
+            let beat = worker.heartbeat();
             let asleep = worker.is_sleeping() || !worker.online.load(Ordering::Acquire);
             stuck |= !asleep && beat == *last && worker.has_fresh();
             moving |= !asleep || beat != *last;

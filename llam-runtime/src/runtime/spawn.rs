@@ -34,7 +34,8 @@ impl Runtime {
             stack::unreserve();
             return Err(libc::ENOMEM);
         };
-        let id = self.next_task_id.fetch_add(1, Ordering::Relaxed) + 1;
+        // Counted before anybody can run it, so that it is live before it can have ended.
+        let id = self.spawned.fetch_add(1, Ordering::AcqRel) + 1;
         // Live only when it says whose it is: another runtime's end would take a slot that it had
         // served before for its own.
         task.init(plan, self, id);
@@ -45,7 +46,6 @@ impl Runtime {
         if let Some(name) = name {
             names::set(task, name);
         }
-        self.live.fetch_add(1, Ordering::AcqRel);
         if plan.flags & flag::PINNED == 0 {
             self.unpinned.fetch_add(1, Ordering::AcqRel);
         }
@@ -78,7 +78,7 @@ impl Runtime {
             .filter(|least| least.bound() + 1 < own.bound());
         match least {
             Some(target) if !task.stays() => {
-                target.adopt(task);
+                target.adopt_from_elsewhere(task);
                 target.push_remote(task);
                 // It may have failed to start just now: then nobody looks into its inbox.
                 fence(Ordering::SeqCst);

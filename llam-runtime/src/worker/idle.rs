@@ -25,8 +25,6 @@ impl Worker {
         }
         self.sleep.wake_up();
         runtime.worker_wakes();
-        self.heartbeat
-            .store(self.counters.ctx_switches.value(), Ordering::Relaxed);
     }
 
     /// The second look of the parking protocol.

@@ -15,6 +15,7 @@
 
 mod idle;
 mod park;
+mod queue;
 pub(crate) mod region;
 mod run;
 
@@ -41,6 +42,7 @@ use crate::sleep::SleepState;
 use crate::stack::{self, Stack, StackClass};
 use crate::task::{State, TASKS, Task};
 use crate::wheel::Wheel;
+use queue::{Queued, RunQueue};
 
 /// `LLAM_TASK_CLASS_LATENCY`.
 const LATENCY: u8 = 0;
@@ -51,13 +53,6 @@ const SLOT_CACHE: usize = 256;
 /// Stacks a worker keeps per class.
 const STACK_CACHE: [usize; 3] = [64, 8, 4];
 
-/// A place in the run queue.
-#[derive(Clone, Copy)]
-struct Queued {
-    task: &'static Task,
-    ticket: u32,
-}
-
 pub(crate) struct Worker {
     // Shared.
     inbox: Inbox<Task>,
@@ -67,12 +62,16 @@ pub(crate) struct Worker {
     overflow: Mutex<VecDeque<&'static Task>>,
     overflow_len: AtomicUsize,
     bell: Bell,
-    /// Tasks bound to this worker: started, or placed here.
-    bound: AtomicU32,
+    /// Tasks bound to this worker, started or placed here: `bound_here` is changed by this worker's
+    /// own thread without atomic exchanges, `bound_from_elsewhere` by the others. Their sum counts.
+    bound_here: AtomicU32,
+    bound_from_elsewhere: AtomicU32,
+    /// Tasks that have ended on this worker in this life of its runtime.
+    ended: AtomicU64,
+    /// Whether any has since the worker last looked whether the run is over.
+    ended_some: Cell<bool>,
     /// Tasks of this worker in a wait that only another task can end.
     internal_waits: AtomicUsize,
-    /// Counts switches into tasks and sleeps; stands still while one task runs.
-    pub(crate) heartbeat: AtomicU64,
     /// The thread of this worker runs its loop now.
     pub(crate) online: AtomicBool,
     /// Takes fresh tasks only while another worker's thread is blocked (see `region`).
@@ -88,9 +87,13 @@ pub(crate) struct Worker {
     // Fixed while the worker belongs to a runtime.
     pub(crate) index: AtomicU32,
     runtime: Cell<Option<&'static Runtime>>,
+    /// The run order is shuffled (deterministic runs with a seed), and class LATENCY goes first
+    /// (all others): what the loop asks of the options each turn.
+    shuffles: Cell<bool>,
+    prefers_urgent: Cell<bool>,
     // Owner.
     current: Cell<Option<&'static Task>>,
-    started: UnsafeCell<VecDeque<Queued>>,
+    started: UnsafeCell<RunQueue>,
     /// Woken tasks of class LATENCY.
     urgent: UnsafeCell<VecDeque<&'static Task>>,
     /// How many of them have run in a row.
@@ -190,11 +193,16 @@ impl Worker {
         };
         worker.index.store(index as u32, Ordering::Relaxed);
         worker.runtime.set(Some(runtime));
+        worker.shuffles.set(runtime.options().seed != 0);
+        worker
+            .prefers_urgent
+            .set(!runtime.options().deterministic);
         worker.spare.store(false, Ordering::Relaxed);
         worker.counters.reset();
+        worker.ended.store(0, Ordering::Relaxed);
+        worker.ended_some.set(false);
         worker.ticket.set(0);
         worker.control_seen.store(0, Ordering::Relaxed);
-        worker.heartbeat.store(0, Ordering::Relaxed);
         let seed = runtime.options().seed.wrapping_add(index as u64 + 1);
         worker
             .random
@@ -214,7 +222,8 @@ impl Worker {
             (*self.started.get()).clear();
             (*self.urgent.get()).clear();
         }
-        self.bound.store(0, Ordering::Relaxed);
+        self.bound_here.store(0, Ordering::Relaxed);
+        self.bound_from_elsewhere.store(0, Ordering::Relaxed);
         self.internal_waits.store(0, Ordering::Relaxed);
         self.runtime.set(None);
         POOL.lock().push(self);
@@ -230,9 +239,11 @@ impl Worker {
             bell: Bell::new()?,
             seat: region::Seat::default(),
             seat_wanted: AtomicBool::new(false),
-            bound: AtomicU32::new(0),
+            bound_here: AtomicU32::new(0),
+            bound_from_elsewhere: AtomicU32::new(0),
+            ended: AtomicU64::new(0),
+            ended_some: Cell::new(false),
             internal_waits: AtomicUsize::new(0),
-            heartbeat: AtomicU64::new(0),
             online: AtomicBool::new(false),
             spare: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -240,8 +251,10 @@ impl Worker {
             counters: Counters::default(),
             index: AtomicU32::new(0),
             runtime: Cell::new(None),
+            shuffles: Cell::new(false),
+            prefers_urgent: Cell::new(false),
             current: Cell::new(None),
-            started: UnsafeCell::default(),
+            started: UnsafeCell::new(RunQueue::new()),
             urgent: UnsafeCell::default(),
             urgent_streak: Cell::new(0),
             ticket: Cell::new(0),
@@ -298,12 +311,20 @@ impl Worker {
         !self.is_region() && (!self.is_spare() || self.runtime().has_blocked_worker())
     }
 
+    /// Counts switches into tasks: stands still while one runs.
+    pub(crate) fn heartbeat(&self) -> u64 {
+        self.counters.ctx_switches.value()
+    }
+
     pub(crate) fn is_sleeping(&self) -> bool {
         self.sleep.is_sleeping()
     }
 
     pub(crate) fn bound(&self) -> u32 {
-        self.bound.load(Ordering::Relaxed)
+        let elsewhere = self.bound_from_elsewhere.load(Ordering::Relaxed);
+        self.bound_here
+            .load(Ordering::Relaxed)
+            .wrapping_add(elsewhere)
     }
 
     pub(crate) fn internal_waits(&self) -> usize {
@@ -344,7 +365,7 @@ impl Worker {
         task.set_state(State::Runnable);
         let ticket = self.next_ticket();
         // SAFETY: owner access, and the borrow ends here.
-        unsafe { (*self.started.get()).push_back(Queued { task, ticket }) };
+        unsafe { (*self.started.get()).push(Queued { task, ticket }) };
     }
 
     /// Queues a task that was woken: class LATENCY goes before the others (see `next_task`). Every
@@ -352,7 +373,7 @@ impl Worker {
     #[inline]
     fn push_woken(&self, task: &'static Task) {
         self.counters.wakes.bump();
-        if task.class() == LATENCY && !self.runtime().options().deterministic {
+        if task.class() == LATENCY && self.prefers_urgent.get() {
             task.set_state(State::Runnable);
             // SAFETY: owner access, and the borrow ends here.
             unsafe { (*self.urgent.get()).push_back(task) };
@@ -379,10 +400,47 @@ impl Worker {
         self.call_help();
     }
 
-    /// Binds a task to this worker.
+    /// Binds a task to this worker. On the worker's thread.
+    #[inline]
     pub(crate) fn adopt(&'static self, task: &Task) {
         task.bind(self);
-        self.bound.fetch_add(1, Ordering::Relaxed);
+        self.count_bound(1);
+    }
+
+    /// Binds a task to this worker, from another one's thread.
+    pub(crate) fn adopt_from_elsewhere(&'static self, task: &Task) {
+        task.bind(self);
+        self.bound_from_elsewhere.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Changes the number of bound tasks by 1 or -1. On the worker's thread.
+    #[inline]
+    fn count_bound(&self, change: i32) {
+        let bound = self.bound_here.load(Ordering::Relaxed);
+        self.bound_here
+            .store(bound.wrapping_add_signed(change), Ordering::Relaxed);
+    }
+
+    /// How many tasks have ended here; see `Runtime::live_tasks`.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Counts a task that has ended. On the worker's thread.
+    #[inline]
+    fn count_ended(&self) {
+        let ended = self.ended.load(Ordering::Relaxed) + 1;
+        // Release: who sees the count sees what the task did.
+        self.ended.store(ended, Ordering::Release);
+        self.ended_some.set(true);
+    }
+
+    /// Tasks in internal waits change by 1 or -1. On the worker's thread.
+    #[inline]
+    fn count_internal_waits(&self, change: isize) {
+        let waits = self.internal_waits.load(Ordering::Relaxed);
+        self.internal_waits
+            .store(waits.wrapping_add_signed(change), Ordering::Relaxed);
     }
 
     /// Queues a task from another thread and sees to it that the worker notices.

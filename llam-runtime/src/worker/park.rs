@@ -9,8 +9,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::{Worker, context};
 use crate::clock::{NEVER, now_ns};
-use crate::errno::Result;
-use crate::fiber;
+use crate::errno::{self, Result};
 use crate::runtime::options::PreemptMode;
 use crate::task::{State, Task, WaitKind, flag};
 use crate::wait::{Armed, Reason};
@@ -100,9 +99,9 @@ pub(crate) fn park_until_woken(
 
 fn suspend_waiting(worker: &'static Worker, task: &'static Task, kind: WaitKind, detail: u64) {
     if kind.is_internal() {
-        worker.internal_waits.fetch_add(1, Ordering::Relaxed);
+        worker.count_internal_waits(1);
         suspend_timed(worker, task, kind, detail);
-        worker.internal_waits.fetch_sub(1, Ordering::Relaxed);
+        worker.count_internal_waits(-1);
     } else {
         suspend_timed(worker, task, kind, detail);
     }
@@ -114,8 +113,7 @@ fn suspend_timed(worker: &'static Worker, task: &'static Task, kind: WaitKind, d
     task.set_state(State::Parked);
     worker.counters.parks.bump();
     // SAFETY: the task is the one running on this thread.
-    unsafe { fiber::leave(task.way_back()) };
-    task.note_wait(WaitKind::None, 0, 0);
+    unsafe { task.leave() };
 }
 
 impl Worker {
@@ -141,15 +139,16 @@ impl Worker {
 pub(crate) fn yield_now() {
     match context() {
         Some((worker, task)) => reschedule(worker, task),
-        None => std::thread::yield_now(),
+        None => errno::preserve(std::thread::yield_now),
     }
 }
 
+#[inline]
 fn reschedule(worker: &'static Worker, task: &'static Task) {
     worker.counters.yields.bump();
     worker.push_started(task);
     // SAFETY: the task is the one running on this thread.
-    unsafe { fiber::leave(task.way_back()) };
+    unsafe { task.leave() };
 }
 
 /// An explicit safepoint (`llam_task_safepoint`).

@@ -32,7 +32,7 @@ use parking_lot::{Condvar, Mutex};
 use super::{CURRENT, Worker};
 use crate::driver::Driver;
 use crate::errno::Result;
-use crate::fiber;
+use crate::fiber::{self, ThreadState};
 use crate::task::{State, Task, flag};
 
 /// Which thread may run a worker's loop.
@@ -132,7 +132,7 @@ pub(crate) fn leave(own: &'static Worker, task: &'static Task) {
     if task.flags() & flag::PINNED == 0 {
         own.leaving.set(true);
         // SAFETY: the task is the one running on this thread. `after_leaving` queues it.
-        unsafe { fiber::leave(task.way_back()) };
+        unsafe { task.leave() };
         return;
     }
     let driver = own.dissolve(worker, task);
@@ -167,9 +167,10 @@ impl Worker {
         self.sleep.wake_up();
     }
 
+    /// Binds a task of this worker to another one, whose loop may run on another thread.
     fn move_task(&'static self, other: &'static Worker, task: &'static Task) {
-        self.bound.fetch_sub(1, Ordering::Relaxed);
-        other.adopt(task);
+        self.count_bound(-1);
+        other.adopt_from_elsewhere(task);
     }
 
     /// Ends this region worker; its driver stays with the thread.
@@ -247,7 +248,7 @@ impl Worker {
     }
 
     /// Runs the one task of this region worker until it leaves the region.
-    pub(super) fn run_region(&'static self, task: &'static Task) -> bool {
+    pub(super) fn run_region(&'static self, task: &'static Task, thread: &ThreadState) -> bool {
         self.current.set(None);
         loop {
             self.take_inbox();
@@ -256,7 +257,7 @@ impl Worker {
                 task.set_state(State::Opaque);
                 self.current.set(Some(task));
                 // SAFETY: the task is bound to this worker and is not running.
-                let ended = fiber::enter(unsafe { task.fiber() });
+                let ended = unsafe { fiber::enter(task.fiber(), task.own_state(), thread) };
                 let here = CURRENT.get().is_some_and(|now| std::ptr::eq(now, self));
                 if !here || self.leaving.get() {
                     return ended;

@@ -7,11 +7,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{CURRENT, Queued, Worker};
+use super::{CURRENT, Worker};
 use crate::clock::now_ns;
 use crate::driver::Driver;
-use crate::errno;
-use crate::fiber::{self, Leave};
+use crate::fiber::{self, Leave, ThreadState};
 use crate::slab::{Slab, Slot};
 use crate::stack::overflow::AlternateStack;
 use crate::task::{State, TASKS, Task};
@@ -43,7 +42,7 @@ impl Worker {
         for task in self.inbox.take_all() {
             // SAFETY: slots are never unmapped.
             let task: &'static Task = unsafe { &*task };
-            self.bound.fetch_sub(1, Ordering::Relaxed);
+            self.bound_from_elsewhere.fetch_sub(1, Ordering::Relaxed);
             self.runtime().inject(task);
         }
     }
@@ -70,6 +69,7 @@ impl Worker {
     /// Runs tasks until the run is over, or, as a substitute, until the seat is wanted (true)
     /// or has been given on (false).
     pub(super) fn schedule<const SUBSTITUTE: bool>(&'static self) -> bool {
+        let thread = ThreadState::here();
         let mut left = ROUND;
         loop {
             if SUBSTITUTE && self.seat_wanted.load(Ordering::Acquire) {
@@ -85,7 +85,7 @@ impl Worker {
             if let Some(task) = self.next_task() {
                 left -= 1;
                 let held = SUBSTITUTE && self.hold_if_pinned(task);
-                if !held && !self.run_task::<SUBSTITUTE>(task) {
+                if !held && !self.run_task::<SUBSTITUTE>(task, &thread) {
                     return false;
                 }
                 continue;
@@ -93,6 +93,9 @@ impl Worker {
             left = ROUND;
             if self.look_around() || self.steal() {
                 continue;
+            }
+            if self.ended_some.replace(false) {
+                self.runtime().finish_if_all_ended();
             }
             if self.runtime().is_finished() {
                 return true;
@@ -159,27 +162,25 @@ impl Worker {
     fn next_in_order(&'static self) -> Option<&'static Task> {
         // SAFETY: owner access, and the borrow ends before any task runs.
         let started = unsafe { &mut *self.started.get() };
-        if self.runtime().options().seed != 0 && started.len() > 1 {
-            let pick = self.random() as usize % started.len();
-            started.swap(0, pick);
+        if self.shuffles.get() && started.len() > 1 {
+            started.swap_first((self.random() % u64::from(started.len())) as u32);
         }
+        started.prefetch();
         if self.overflow_len() > 0 && self.fresh.len() == 0 {
             self.refill_from_overflow();
         }
         let Some(word) = self.fresh.peek() else {
-            return started.pop_front().map(|queued| queued.task);
+            return started.pop();
         };
-        match started.front() {
-            Some(front) if is_before(front.ticket, (word >> 32) as u32) => {
-                started.pop_front().map(|queued| queued.task)
-            }
+        match started.first() {
+            Some(first) if is_before(first.ticket, (word >> 32) as u32) => started.pop(),
             _ => match self.fresh.pop() {
                 Some(word) => {
                     let task = TASKS.slot(word as u32)?;
                     self.adopt(task);
                     Some(task)
                 }
-                None => started.pop_front().map(|queued| queued.task),
+                None => started.pop(),
             },
         }
     }
@@ -262,24 +263,27 @@ impl Worker {
     /// Runs a task until it parks, yields or ends. False when this thread, a substitute, has
     /// given its seat on meanwhile.
     #[inline]
-    fn run_task<const SUBSTITUTE: bool>(&'static self, task: &'static Task) -> bool {
+    fn run_task<const SUBSTITUTE: bool>(
+        &'static self,
+        task: &'static Task,
+        thread: &ThreadState,
+    ) -> bool {
         if !task.is_started() && !self.begin(task) {
             return true;
         }
-        self.heartbeat
-            .store(self.counters.ctx_switches.bump(), Ordering::Relaxed);
+        self.counters.ctx_switches.bump();
         self.slice_ns.set(0);
         self.ops.set(0);
         task.set_state(State::Running);
         self.current.set(Some(task));
         // SAFETY: the task is bound to this worker and is not running.
-        let mut ended = fiber::enter(unsafe { task.fiber() });
+        let mut ended = unsafe { fiber::enter(task.fiber(), task.own_state(), thread) };
         // A task in a blocking region has taken this thread to a worker of its own.
         while let Some(own) = CURRENT.get().filter(|now| !std::ptr::eq(*now, self)) {
             if own.leaving.replace(false) {
                 return self.after_leaving::<SUBSTITUTE>(own, task);
             }
-            ended = own.run_region(task);
+            ended = own.run_region(task, thread);
         }
         self.current.set(None);
         if ended {
@@ -308,24 +312,26 @@ impl Worker {
         // SAFETY: the task has ended on this thread.
         let fiber = unsafe { task.take_fiber() };
         self.recycle_stack(fiber.into_stack());
-        self.bound.fetch_sub(1, Ordering::Relaxed);
+        self.count_bound(-1);
         let (runtime, flags) = (self.runtime(), task.flags());
         crate::object::local::clear(task);
-        {
-            let mut ending = task.ending.lock();
-            task.set_state(State::Dead);
-            ending.ended = true;
-            ending.failed = runtime.fatal() != 0;
-            if ending.detached {
-                Slab::kill(task);
-                drop(ending);
-                runtime.reclaim(task);
-            } else if let Some(waiter) = ending.take_waiter() {
-                // SAFETY: taken under the ending lock, which is still held.
-                unsafe { waiter.wake(Reason::Woken) };
-            }
+        let mut ending = task.ending.lock();
+        task.set_state(State::Dead);
+        ending.ended = true;
+        ending.failed = runtime.fatal() != 0;
+        if ending.detached {
+            Slab::kill(task);
+            drop(ending);
+            runtime.reclaim(task);
+        } else if let Some(waiter) = ending.take_waiter() {
+            // SAFETY: taken under the ending lock, which is still held.
+            unsafe { waiter.wake(Reason::Woken) };
+            drop(ending);
+        } else {
+            drop(ending);
         }
         runtime.task_ended(flags);
+        self.count_ended();
     }
 
     /// Asks a sleeping worker to share the fresh tasks, at most once per round.
@@ -376,7 +382,6 @@ impl Worker {
 /// The first frame of every task.
 fn root(task: &'static Task, leave: &Leave) {
     task.set_leave(leave);
-    errno::store(0);
     let (entry, argument) = task.entry();
     // SAFETY: the spawner promised that the entry may be called with its argument.
     unsafe { entry(argument) };
@@ -388,8 +393,6 @@ fn root(task: &'static Task, leave: &Leave) {
 fn is_before(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) < 0
 }
-
-const _: () = assert!(std::mem::size_of::<Queued>() == 16);
 
 /// Says once, when it has gone on for a while, that a task waits for memory: only the end of others
 /// can give it some.

@@ -18,13 +18,13 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::error::Result;
 use crate::sync::park::{Parker, WaitList, lock, wake_all};
 use crate::task::packet::{self, Child, Outcome, Payload, Target, TaskRef};
+use crate::task::shared::Shared;
 use crate::task::{self, JoinError, SpawnOptions, settle};
 use crate::time;
 
@@ -44,7 +44,7 @@ struct Entry {
     task: TaskRef,
     stage: Stage,
     /// Its lifetime is erased: the scope's end keeps it from being used after `'scope`.
-    packet: Arc<dyn Child + Send + Sync>,
+    packet: Shared<dyn Child + Send + Sync>,
 }
 
 // SAFETY: the task handle is a token that the engine checks (`abi.md` R1); the packet is shared by
@@ -53,17 +53,12 @@ unsafe impl Send for Entry {}
 
 impl Entry {
     fn id(&self) -> *const () {
-        Arc::as_ptr(&self.packet).cast()
+        self.packet.as_ptr().cast()
     }
 
     /// Whether this list is all that refers to the outcome.
     fn is_abandoned(&self) -> bool {
-        if Arc::strong_count(&self.packet) != 1 {
-            return false;
-        }
-        // Pairs with the release of the handle's last decrement: what it did to the outcome is seen.
-        fence(Ordering::Acquire);
-        true
+        self.packet.is_only()
     }
 }
 
@@ -200,12 +195,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // `nursery`): it waits for all children and drops the outcomes nobody took. Handles, the only
         // other way to an outcome, cannot outlive `'scope`.
         let (task, packet) = unsafe { packet::launch(Target::caller(), &options, None, body)? };
-        let handle: Arc<dyn Outcome<T> + Send + Sync + 'scope> = packet;
-        let erased: Arc<dyn Child + Send + Sync + 'scope> =
-            Arc::<dyn Outcome<T> + Send + Sync + 'scope>::clone(&handle);
+        // SAFETY: a coercion and nothing else.
+        let erased: Shared<dyn Child + Send + Sync + 'scope> =
+            unsafe { packet.clone().widen(|packet| packet as _) };
         // SAFETY: only the lifetime changes; `finish` takes every use of it before `'scope` ends, and
         // after it the packet holds nothing that borrows.
-        let erased: Arc<dyn Child + Send + Sync> = unsafe { std::mem::transmute(erased) };
+        let erased: Shared<dyn Child + Send + Sync> = unsafe { std::mem::transmute(erased) };
         // The caller is the parent before the scope's end, or a child that is waited for itself, so
         // the end does not miss this entry.
         self.children().entries.push(Entry {
@@ -214,7 +209,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             packet: erased,
         });
         Ok(ScopedJoinHandle {
-            packet: handle,
+            // SAFETY: a coercion and nothing else.
+            packet: unsafe { packet.widen(|packet| packet as _) },
             scope: self.erased(),
         })
     }
@@ -506,7 +502,7 @@ where
 
 /// The right to take one child's result. Dropping it leaves the child to the scope.
 pub struct ScopedJoinHandle<'scope, T> {
-    packet: Arc<dyn Outcome<T> + Send + Sync + 'scope>,
+    packet: Shared<dyn Outcome<T> + Send + Sync + 'scope>,
     scope: &'scope Scope<'scope, 'scope>,
 }
 
@@ -518,7 +514,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// [`JoinError::Panic`] when the child panicked; [`JoinError::Runtime`] when the wait failed
     /// (`ECANCELED`, `ETIMEDOUT`): the scope's end waits for the child then.
     pub fn join(self) -> std::result::Result<T, JoinError> {
-        let id: *const () = Arc::as_ptr(&self.packet).cast();
+        let id: *const () = self.packet.as_ptr().cast();
         loop {
             let claimed = self.scope.children().claim(|entry| entry.id() == id);
             if let Some((task, id)) = claimed {

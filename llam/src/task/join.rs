@@ -5,11 +5,11 @@
 
 use std::fmt;
 use std::ptr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::options::{SpawnOptions, TaskClass};
 use super::packet::{self, Outcome, Payload, Target, TaskRef};
+use super::shared::Shared;
 use crate::error::{Error, Result, check};
 use crate::host;
 use crate::sys;
@@ -136,7 +136,7 @@ pub(crate) fn settle<T>(
 pub struct JoinHandle<T> {
     /// `None` once a join consumed the handle.
     task: Option<TaskRef>,
-    packet: Arc<dyn Outcome<T> + Send + Sync>,
+    packet: Shared<dyn Outcome<T> + Send + Sync>,
 }
 
 // SAFETY: the task handle is a token that the engine checks on every call from any thread
@@ -161,7 +161,8 @@ impl<T: Send + 'static> JoinHandle<T> {
         let (task, packet) = unsafe { packet::launch(target, options, name, f)? };
         Ok(Self {
             task: Some(task),
-            packet,
+            // SAFETY: a coercion and nothing else.
+            packet: unsafe { packet.widen(|packet| packet as _) },
         })
     }
 }

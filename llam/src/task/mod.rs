@@ -8,7 +8,7 @@
 //!   options    class, stack, token, flags        packet   closure, result, name: the one allocation
 //!   builder    options plus a name               join     JoinHandle, JoinError
 //!   group      children with one join            batch    children with results
-//!   state      what the binding keeps per task
+//!   state      what the binding keeps per task   shared   the counted reference to a packet
 //! ```
 //!
 //! Contract: `abi.md` 4.3, 4.4 and 5.4.
@@ -24,6 +24,7 @@ mod group;
 mod join;
 mod options;
 pub(crate) mod packet;
+pub(crate) mod shared;
 pub(crate) mod state;
 
 pub use batch::TaskBatch;

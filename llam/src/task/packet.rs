@@ -20,11 +20,11 @@ use std::ffi::c_void;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::options::SpawnOptions;
+use super::shared::{Counted, PAIR, Shared};
 use super::state;
 use crate::error::{Error, Result, check};
 use crate::runtime;
@@ -43,6 +43,8 @@ enum Body<F, T> {
 
 /// Closure, result and name of one task.
 pub(crate) struct Packet<F, T> {
+    /// See `shared`.
+    count: AtomicUsize,
     /// Set by the task after its last access to `body`; read with acquire by the handle.
     done: AtomicBool,
     name: Option<String>,
@@ -53,8 +55,16 @@ pub(crate) struct Packet<F, T> {
 // the values inside are `Send`.
 unsafe impl<F: Send, T: Send> Sync for Packet<F, T> {}
 
+// SAFETY: one field, which only `Shared` changes.
+unsafe impl<F, T> Counted for Packet<F, T> {
+    #[inline]
+    fn count(&self) -> &AtomicUsize {
+        &self.count
+    }
+}
+
 /// What a scope needs of a child, whatever its result type.
-pub(crate) trait Child {
+pub(crate) trait Child: Counted {
     /// Whether the closure has ended and the outcome is stored.
     fn is_done(&self) -> bool;
 
@@ -114,13 +124,13 @@ impl<F, T> Outcome<T> for Packet<F, T> {
 ///
 /// # Safety
 ///
-/// `argument` is one reference of an `Arc<Packet<F, T>>`, given up by the spawner.
+/// `argument` is one reference to a `Packet<F, T>`, given up by the spawner.
 unsafe extern "C" fn enter<F, T>(argument: *mut c_void)
 where
     F: FnOnce() -> T,
 {
     // SAFETY: the spawner gave this reference to the task, and a task is entered once.
-    let packet = unsafe { Arc::from_raw(argument.cast_const().cast::<Packet<F, T>>()) };
+    let packet = unsafe { Shared::<Packet<F, T>>::from_raw(argument) };
     if !sys::ext::IS_BUNDLED
         && let Some(name) = &packet.name
     {
@@ -153,7 +163,7 @@ where
 /// As [`enter`], which is not called then.
 unsafe extern "C" fn abandon<F, T>(argument: *mut c_void) {
     // SAFETY: the spawner gave this reference to the task, which never ran.
-    let packet = unsafe { Arc::from_raw(argument.cast_const().cast::<Packet<F, T>>()) };
+    let packet = unsafe { Shared::<Packet<F, T>>::from_raw(argument) };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(packet))) {
         mem::forget(payload);
     }
@@ -270,17 +280,18 @@ pub(crate) unsafe fn launch<'a, F, T>(
     options: &SpawnOptions,
     name: Option<String>,
     f: F,
-) -> Result<(TaskRef, Arc<Packet<F, T>>)>
+) -> Result<(TaskRef, Shared<Packet<F, T>>)>
 where
     F: FnOnce() -> T + Send + 'a,
     T: Send + 'a,
 {
-    let packet = Arc::new(Packet {
+    let (packet, lent) = Shared::pair(Packet {
+        count: AtomicUsize::new(PAIR),
         done: AtomicBool::new(false),
         name,
         body: UnsafeCell::new(Body::Closure(f)),
     });
-    let argument = Arc::into_raw(Arc::clone(&packet));
+    let argument = lent.into_raw();
     let meta = SpawnMeta {
         name: packet.name.as_deref(),
         site: Some(Location::caller()),
@@ -297,7 +308,7 @@ where
                 target,
                 options,
                 Some(enter::<F, T>),
-                argument.cast_mut().cast(),
+                argument,
                 meta,
             )
         }
@@ -307,7 +318,7 @@ where
         Ok(task) => Ok((task, packet)),
         Err(error) => {
             // SAFETY: no task was made, so the reference made above is still ours.
-            drop(unsafe { Arc::from_raw(argument) });
+            drop(unsafe { Shared::<Packet<F, T>>::from_raw(argument) });
             Err(error)
         }
     }
