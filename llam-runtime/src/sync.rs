@@ -4,9 +4,7 @@
 //! crate (`tests/models`) includes the same files beside a `sync` module that names
 //! loom's types instead, so that loom explores the real code.
 
-pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
-};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 use std::time::Duration;
 

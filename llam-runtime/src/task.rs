@@ -16,7 +16,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::clock::NEVER;
-use crate::fiber::{self, Fiber, Leave, OwnState};
+use crate::fiber::{Fiber, OwnState};
 use crate::handle::{Kind, Object};
 use crate::inbox::Linked;
 use crate::names;
@@ -151,10 +151,6 @@ pub(crate) struct Task {
     worker: AtomicPtr<Worker>,
     /// Owner: the suspended computation; initialised while `has_fiber`.
     fiber: UnsafeCell<MaybeUninit<Fiber>>,
-    /// Owner: the way back to the worker, on the task's own stack.
-    leave: Cell<*const Leave>,
-    /// Owner: where the task's frames end while it is away; a hint for `prefetch_stack`.
-    frames_end: Cell<*const u8>,
     /// Owner.
     own_state: OwnState,
     /// Fixed.
@@ -252,6 +248,7 @@ pub(crate) struct Blueprint {
 
 impl Task {
     /// Fills a slot that is dead and belongs to the caller alone.
+    #[inline(always)]
     pub(crate) fn init(&self, plan: &Blueprint, runtime: &'static Runtime, id: u64) {
         self.worker.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.entry.set(Some(plan.entry));
@@ -279,7 +276,6 @@ impl Task {
         self.accepted.set(false);
         self.stays.set(plan.stays);
         self.own_state.reset();
-        self.frames_end.set(std::ptr::null());
         self.state.store(State::Runnable as u8, Ordering::Relaxed);
         self.wait_kind.store(0, Ordering::Relaxed);
         // SAFETY: the slot is dead, so whoever still takes this lock finds a stale handle and looks no
@@ -446,21 +442,14 @@ impl Task {
         Some((self.abandon.take()?, self.arg.get()))
     }
 
-    #[inline]
-    pub(crate) fn set_leave(&self, leave: &Leave) {
-        self.leave.set(leave);
-    }
-
     /// Suspends the task. Returns when its worker enters it again.
     ///
     /// # Safety
     /// The task is running on the calling thread.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn leave(&self) {
-        let here = 0_u8;
-        self.frames_end.set(&raw const here);
-        // SAFETY: set by the root function, whose frame lives as long as the task runs.
-        fiber::leave(unsafe { &*self.leave.get() });
+        // SAFETY: the running task has a fiber, and by the caller's promise it is the caller's.
+        unsafe { self.fiber().leave() };
     }
 
     /// What the worker keeps for the task while it is away.
@@ -478,7 +467,8 @@ impl Task {
     /// Starts to fetch the frames that a suspended task goes on with.
     #[inline]
     pub(crate) fn prefetch_stack(&self) {
-        let end = self.frames_end.get();
+        // SAFETY: tasks in the queue of started ones have a fiber, and are this thread's.
+        let end = unsafe { self.fiber() }.frames_end();
         crate::prefetch::read(end);
         crate::prefetch::read(end.wrapping_add(64));
     }
@@ -493,12 +483,11 @@ impl Task {
     }
 
     /// # Safety
-    /// On the thread of the task's worker, for a started task that does not run.
+    /// On the thread of the task's worker, for a started task.
     #[inline]
-    #[expect(clippy::mut_from_ref, reason = "owner access, see the safety contract")]
-    pub(crate) unsafe fn fiber(&self) -> &mut Fiber {
+    pub(crate) unsafe fn fiber(&self) -> &Fiber {
         // SAFETY: owner access by the caller's promise; a started task has a fiber.
-        unsafe { (*self.fiber.get()).assume_init_mut() }
+        unsafe { (*self.fiber.get()).assume_init_ref() }
     }
 
     /// Takes the fiber of an ended task.
@@ -514,19 +503,9 @@ impl Task {
 
     /// Whether an address lies in the guard of this started task's stack. Async-signal-safe.
     pub(crate) fn stack_guards(&self, address: usize) -> bool {
-        // SAFETY: called by the fault handler on the thread that runs the task; the range
-        // comes from fields that do not change while it runs.
-        self.has_fiber.get() && unsafe { self.running_stack_guards(address) }
-    }
-
-    unsafe fn running_stack_guards(&self, address: usize) -> bool {
-        // The fiber's own fields are in use by the switch; the stack pointer of the root
-        // frame is not. The way back lives within the top page of the stack.
-        let top_page = self.leave.get() as usize;
-        let usable = self.stack_class().usable_bytes();
-        let page = crate::stack::guard::bytes();
-        let top = top_page.next_multiple_of(page);
-        (top - usable - page..top - usable).contains(&address)
+        // SAFETY: called by the fault handler on the thread that runs the task; what is read does not
+        // change while it runs.
+        self.has_fiber.get() && unsafe { self.fiber().guards(address) }
     }
 
     /// `task 7 "name" (spawned at file:line:column)`, without allocation.

@@ -54,6 +54,7 @@ impl SpawnRequest<'_> {
 }
 
 /// Takes the token's reference, then makes the task.
+#[inline(always)]
 fn spawn(
     runtime: &'static Runtime,
     request: &SpawnRequest<'_>,
@@ -99,17 +100,23 @@ fn spawn(
 }
 
 /// Spawns on the caller's runtime, or the default one.
-#[inline]
+#[inline(always)]
 pub(crate) fn spawn_implied(request: &SpawnRequest<'_>) -> Result<*mut c_void> {
     if let Some((worker, _)) = worker::context() {
         return spawn(worker.runtime(), request, None);
     }
+    spawn_from_host(request)
+}
+
+#[cold]
+fn spawn_from_host(request: &SpawnRequest<'_>) -> Result<*mut c_void> {
     check_early(request)?;
     let _live = registry::DEFAULT.lock_live().ok_or(libc::EINVAL)?;
     spawn(&registry::DEFAULT, request, None)
 }
 
 /// Spawns on a named runtime.
+#[inline(never)]
 pub(crate) fn spawn_on(runtime: *mut c_void, request: &SpawnRequest<'_>) -> Result<*mut c_void> {
     let named = registry::find(runtime).ok_or(libc::EINVAL)?;
     let own =
@@ -125,6 +132,7 @@ pub(crate) fn spawn_on(runtime: *mut c_void, request: &SpawnRequest<'_>) -> Resu
 }
 
 /// Spawns into a group, on the group's owner.
+#[inline(never)]
 pub(crate) fn spawn_in_group(
     group: *mut c_void,
     request: &SpawnRequest<'_>,

@@ -174,7 +174,7 @@ impl Guarded for Channel {
 }
 
 /// Checks a handle; the owner is checked by the caller.
-#[inline]
+#[inline(always)]
 pub(super) fn find(channel: *mut c_void) -> Result<(Checked<Channel>, u32)> {
     let checked = handle::check::<Channel>(channel).ok_or(libc::EINVAL)?;
     let owner = checked.slot.owner.get();
@@ -221,6 +221,7 @@ pub(crate) fn destroy(channel: *mut c_void) -> Result<()> {
     Ok(())
 }
 
+#[inline(always)]
 pub(crate) fn send_until(channel: *mut c_void, value: Word, deadline_ns: u64) -> Result<()> {
     let (checked, owner) = find(channel)?;
     let (worker, task) = managed(owner)?;
@@ -255,6 +256,7 @@ pub(crate) fn send_until(channel: *mut c_void, value: Word, deadline_ns: u64) ->
     settle_wait(checked.slot, true, &node, reason)
 }
 
+#[inline(always)]
 pub(crate) fn recv_until(channel: *mut c_void, deadline_ns: u64) -> Result<Word> {
     let (checked, owner) = find(channel)?;
     let (worker, task) = managed(owner)?;
@@ -291,10 +293,21 @@ pub(crate) fn recv_until(channel: *mut c_void, deadline_ns: u64) -> Result<Word>
 }
 
 /// The end of a parked send or receive.
+#[inline(always)]
 fn settle_wait(channel: &Channel, sends: bool, node: &WaitNode, reason: Reason) -> Result<()> {
     if reason == Reason::Woken && node.outcome.get() == Outcome::Done {
         return Ok(());
     }
+    settle_failed_wait(channel, sends, node, reason)
+}
+
+#[cold]
+fn settle_failed_wait(
+    channel: &Channel,
+    sends: bool,
+    node: &WaitNode,
+    reason: Reason,
+) -> Result<()> {
     channel.state.lock().dequeue(sends, node);
     Err(match reason {
         Reason::Woken => libc::EPIPE,

@@ -24,6 +24,7 @@ pub(crate) enum Mode {
 }
 
 /// Waits for a task and consumes its handle.
+#[inline(always)]
 pub(crate) fn join(task: *mut c_void, deadline_ns: u64, mode: Mode) -> Result<()> {
     let checked = handle::check::<Task>(task).ok_or(libc::EINVAL)?;
     match worker::context() {
@@ -38,6 +39,7 @@ pub(crate) fn join(task: *mut c_void, deadline_ns: u64, mode: Mode) -> Result<()
     }
 }
 
+#[inline(always)]
 fn lock_ending(checked: &Checked<Task>) -> Result<SpinGuard<'static, Ending>> {
     let ending = checked.slot.ending.lock();
     if checked.is_current() {
@@ -48,6 +50,7 @@ fn lock_ending(checked: &Checked<Task>) -> Result<SpinGuard<'static, Ending>> {
 }
 
 /// The checks that come before R5.
+#[inline]
 fn check_joinable(ending: &Ending, mode: Mode) -> Result<()> {
     if ending.detached {
         Err(libc::EINVAL)
@@ -59,13 +62,14 @@ fn check_joinable(ending: &Ending, mode: Mode) -> Result<()> {
 }
 
 /// Ends the life of an ended task's handle. The lock makes it happen once.
-#[inline]
+#[inline(always)]
 fn consume(task: &'static Task, ending: SpinGuard<'_, Ending>) {
     Slab::kill(task);
     drop(ending);
     task.runtime().reclaim(task);
 }
 
+#[inline(always)]
 fn join_in_task(
     checked: &Checked<Task>,
     worker: &'static Worker,
@@ -122,6 +126,7 @@ fn join_in_task(
     }
 }
 
+#[cold]
 fn join_on_host(checked: &Checked<Task>, deadline_ns: u64, mode: Mode) -> Result<()> {
     let target = checked.slot;
     let mut ending = lock_ending(checked)?;

@@ -95,6 +95,7 @@ pub(crate) fn destroy(mutex: *mut c_void) -> Result<()> {
     Ok(())
 }
 
+#[inline(always)]
 pub(crate) fn lock_until(mutex: *mut c_void, deadline_ns: u64) -> Result<()> {
     let checked = handle::check::<TaskMutex>(mutex).ok_or(libc::EINVAL)?;
     let (worker, task) = managed(checked.slot.owner.get())?;

@@ -444,6 +444,7 @@ impl Runtime {
         }
     }
 
+    #[inline]
     fn release_references(&self, task: &'static Task) {
         names::clear(task);
         if let Some(token) = task.clear_token() {

@@ -17,6 +17,10 @@ use crate::worker::{self, Worker};
 
 impl Runtime {
     /// Makes a task and queues it. The caller keeps the runtime live.
+    ///
+    /// Inlined with all callers up to the exported functions: what they hand on is a dozen words, which would
+    /// be copied from frame to frame.
+    #[inline(always)]
     pub(crate) fn spawn(
         &'static self,
         plan: &Blueprint,

@@ -68,6 +68,12 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
+    /// The end of the usable addresses.
+    #[inline]
+    pub(crate) fn top(&self) -> usize {
+        self.top
+    }
+
     /// Lowest usable address.
     #[inline]
     pub(crate) fn bottom(&self) -> usize {

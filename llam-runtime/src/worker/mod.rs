@@ -194,9 +194,7 @@ impl Worker {
         worker.index.store(index as u32, Ordering::Relaxed);
         worker.runtime.set(Some(runtime));
         worker.shuffles.set(runtime.options().seed != 0);
-        worker
-            .prefers_urgent
-            .set(!runtime.options().deterministic);
+        worker.prefers_urgent.set(!runtime.options().deterministic);
         worker.spare.store(false, Ordering::Relaxed);
         worker.counters.reset();
         worker.ended.store(0, Ordering::Relaxed);

@@ -51,6 +51,10 @@ pub(crate) fn precheck(task: &Task, deadline_ns: u64) -> Result<()> {
 /// `armed` is the task's current arming and has been published to whatever may wake it. A
 /// cancellable park also ends by cancellation, by `deadline_ns` and by the task's park
 /// deadline; see [`park_until_woken`] for the others.
+///
+/// Inlined, as all that lies between a call that waits and the switch: the processor predicts every return
+/// wrongly that follows a switch.
+#[inline(always)]
 pub(crate) fn park(
     worker: &'static Worker,
     task: &'static Task,
@@ -70,8 +74,21 @@ pub(crate) fn park(
     let deadline = deadline_ns.min(task.park_deadline.get());
     if deadline == NEVER {
         suspend_waiting(worker, task, kind, detail);
-        return task.wait.reason();
+    } else {
+        suspend_with_timer(worker, task, armed, deadline, kind, detail);
     }
+    task.wait.reason()
+}
+
+/// As [`suspend_waiting`], with a timer that may end the park as well.
+fn suspend_with_timer(
+    worker: &'static Worker,
+    task: &'static Task,
+    armed: Armed,
+    deadline: u64,
+    kind: WaitKind,
+    detail: u64,
+) {
     let timer = ParkTimer {
         node: TimerNode::new(deadline),
         task,
@@ -80,14 +97,14 @@ pub(crate) fn park(
     // SAFETY: owner access to the wheel; the node stays in this frame and is removed below,
     // before the frame ends.
     unsafe { (*worker.wheel.get()).insert(&timer.node) };
-    suspend_timed(worker, task, kind, detail);
+    suspend(worker, task, kind, detail);
     // SAFETY: as above; the task is on its own worker's thread again (E1).
     unsafe { (*worker.wheel.get()).remove(&timer.node) };
-    task.wait.reason()
 }
 
 /// Parks until woken; neither cancellation nor any deadline ends it. `armed` was made by
 /// `arm(false)`.
+#[inline(always)]
 pub(crate) fn park_until_woken(
     worker: &'static Worker,
     task: &'static Task,
@@ -97,18 +114,20 @@ pub(crate) fn park_until_woken(
     suspend_waiting(worker, task, kind, detail);
 }
 
+/// Suspends in a wait without a deadline.
+#[inline(always)]
 fn suspend_waiting(worker: &'static Worker, task: &'static Task, kind: WaitKind, detail: u64) {
     if kind.is_internal() {
         worker.count_internal_waits(1);
-        suspend_timed(worker, task, kind, detail);
+        suspend(worker, task, kind, detail);
         worker.count_internal_waits(-1);
     } else {
-        suspend_timed(worker, task, kind, detail);
+        suspend(worker, task, kind, detail);
     }
 }
 
-#[inline]
-fn suspend_timed(worker: &'static Worker, task: &'static Task, kind: WaitKind, detail: u64) {
+#[inline(always)]
+fn suspend(worker: &'static Worker, task: &'static Task, kind: WaitKind, detail: u64) {
     task.note_wait(kind, detail, worker.round_ns());
     task.set_state(State::Parked);
     worker.counters.parks.bump();
@@ -136,6 +155,7 @@ impl Worker {
 }
 
 /// Lets the other ready tasks of this worker run. On a host thread: an OS yield.
+#[inline(always)]
 pub(crate) fn yield_now() {
     match context() {
         Some((worker, task)) => reschedule(worker, task),
@@ -143,7 +163,7 @@ pub(crate) fn yield_now() {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn reschedule(worker: &'static Worker, task: &'static Task) {
     worker.counters.yields.bump();
     worker.push_started(task);

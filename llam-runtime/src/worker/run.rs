@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{CURRENT, Worker};
 use crate::clock::now_ns;
 use crate::driver::Driver;
-use crate::fiber::{self, Leave, ThreadState};
+use crate::fiber::{self, Fiber, ThreadState};
 use crate::slab::{Slab, Slot};
 use crate::stack::overflow::AlternateStack;
 use crate::task::{State, TASKS, Task};
@@ -301,7 +301,7 @@ impl Worker {
             std::thread::sleep(std::time::Duration::from_millis(1));
             return false;
         };
-        let fiber = fiber::prepare(stack, move |leave| root(task, leave));
+        let fiber = Fiber::new(stack, root, std::ptr::from_ref(task).cast());
         // SAFETY: this thread owns the task, which does not run.
         unsafe { task.set_fiber(fiber) };
         true
@@ -380,12 +380,20 @@ impl Worker {
 }
 
 /// The first frame of every task.
-fn root(task: &'static Task, leave: &Leave) {
-    task.set_leave(leave);
+///
+/// # Safety
+/// The body of the fiber of the task that `task` points to.
+unsafe extern "C" fn root(task: *const (), way_back: *const ()) {
+    // SAFETY: by this function's contract; slots are never unmapped.
+    let task: &'static Task = unsafe { &*task.cast() };
+    // SAFETY: on the thread of the task's worker.
+    unsafe { task.fiber() }.begin(way_back);
     let (entry, argument) = task.entry();
     // SAFETY: the spawner promised that the entry may be called with its argument.
     unsafe { entry(argument) };
     crate::blocking::close_regions(task);
+    // SAFETY: this is the fiber's own computation, and its last frame.
+    unsafe { task.fiber().end() }
 }
 
 /// Whether ticket `a` was drawn before ticket `b`; tickets wrap.

@@ -303,16 +303,7 @@ where
         let _held = sys::ext::hold_tasks();
         // SAFETY: `enter` gets the reference it asks for; what it borrows lives long enough by this
         // function's contract.
-        unsafe {
-            start(
-                target,
-                options,
-                Some(enter::<F, T>),
-                argument,
-                meta,
-            )
-        }
-        .map(TaskRef::new)
+        unsafe { start(target, options, Some(enter::<F, T>), argument, meta) }.map(TaskRef::new)
     };
     match task {
         Ok(task) => Ok((task, packet)),

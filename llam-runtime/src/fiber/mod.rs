@@ -1,30 +1,31 @@
-//! The switch: how a worker enters a task and how a task leaves (the only user of corosensei).
+//! The switch: how a worker enters a task and how a task leaves.
 //!
-//! A fiber is a stack with a suspended computation on it. The worker resumes it; the
-//! computation suspends itself through its yielder, always back to the worker's loop, on the
-//! same OS thread (E1). No panic crosses the switch: task entries are `extern "C"`.
+//! A fiber is a stack with a suspended computation on it. The worker enters it; the computation
+//! suspends itself, always back to the worker's loop, on the same OS thread (E1). No panic crosses
+//! the switch: task entries are `extern "C"`.
 //!
 //! `errno` and the floating-point control state belong to the task. The worker keeps both in the
 //! task's slot while it is away: the loop's thread stays the same, so it asks for the place of its
 //! `errno` once.
+//!
+//! | file | for |
+//! |---|---|
+//! | `native` | x86_64 with the System V calling convention |
+//! | `portable` | everything else, by corosensei |
+
+#[cfg(all(target_arch = "x86_64", unix, not(llam_portable_switch)))]
+mod native;
+#[cfg(not(all(target_arch = "x86_64", unix, not(llam_portable_switch))))]
+mod portable;
+
+#[cfg(all(target_arch = "x86_64", unix, not(llam_portable_switch)))]
+pub(crate) use native::Fiber;
+#[cfg(not(all(target_arch = "x86_64", unix, not(llam_portable_switch))))]
+pub(crate) use portable::Fiber;
 
 use std::cell::Cell;
 
-use corosensei::{Coroutine, CoroutineResult, Yielder};
-
 use crate::errno::{self, Errno};
-use crate::stack::Stack;
-
-/// A suspended task, or one that has not begun.
-pub(crate) type Fiber = Coroutine<(), (), (), Stack>;
-/// A running task's way back to its worker.
-pub(crate) type Leave = Yielder<(), ()>;
-
-/// Prepares `body` to run on `stack`.
-#[inline]
-pub(crate) fn prepare(stack: Stack, body: impl FnOnce(&Leave) + 'static) -> Fiber {
-    Coroutine::with_stack(stack, move |leave, ()| body(leave))
-}
 
 /// `errno` and floating-point control state of a task that is away.
 pub(crate) struct OwnState {
@@ -59,15 +60,16 @@ impl ThreadState {
 /// the thread is the default one before and after.
 ///
 /// # Safety
-/// `thread` is the calling thread's.
-#[inline]
-pub(crate) unsafe fn enter(fiber: &mut Fiber, own: &OwnState, thread: &ThreadState) -> bool {
+/// `thread` is the calling thread's; the fiber neither runs nor has ended.
+#[inline(always)]
+pub(crate) unsafe fn enter(fiber: &Fiber, own: &OwnState, thread: &ThreadState) -> bool {
     // SAFETY: by the caller's promise the place is this thread's `errno`.
     unsafe { thread.errno.write(own.errno.get()) };
     if own.float.get() != float_control::DEFAULT {
         float_control::store(own.float.get());
     }
-    let ended = matches!(fiber.resume(()), CoroutineResult::Return(()));
+    // SAFETY: by the caller's promise.
+    let ended = unsafe { fiber.enter() };
     // SAFETY: as above: a fiber comes back to the thread that entered it.
     own.errno.set(unsafe { thread.errno.read() });
     let float = float_control::load();
@@ -100,12 +102,6 @@ impl Drop for DefaultFloatControl {
             float_control::store(self.own);
         }
     }
-}
-
-/// Suspends the running task. Returns when the worker enters it again.
-#[inline]
-pub(crate) fn leave(way_back: &Leave) {
-    way_back.suspend(());
 }
 
 /// Rounding modes and exception masks. A task that leaves them as they are by default costs
