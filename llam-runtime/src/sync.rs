@@ -8,6 +8,8 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, 
 
 use std::time::Duration;
 
+use crate::errno;
+
 /// Pauses before the thread gives its CPU up: the holder of a lock runs on another one.
 const PAUSES: u32 = 64;
 /// Times the CPU is offered to others before the thread sleeps: a holder of lower priority may
@@ -15,14 +17,14 @@ const PAUSES: u32 = 64;
 const OFFERS: u32 = 64;
 
 /// What a thread does that has looked `attempts` times for something that another thread is about
-/// to do.
+/// to do. `errno` stays as it was.
 #[cold]
 pub(crate) fn give_way(attempts: u32) {
     if attempts < PAUSES {
         std::hint::spin_loop();
     } else if attempts < PAUSES + OFFERS {
-        std::thread::yield_now();
+        errno::preserve(std::thread::yield_now);
     } else {
-        std::thread::sleep(Duration::from_micros(50));
+        errno::preserve(|| std::thread::sleep(Duration::from_micros(50)));
     }
 }

@@ -335,6 +335,11 @@ impl Task {
     }
 
     #[inline]
+    pub(crate) fn is_bound_to(&self, worker: &Worker) -> bool {
+        std::ptr::eq(self.worker.load(Ordering::Relaxed), worker)
+    }
+
+    #[inline]
     pub(crate) fn bind(&self, worker: &'static Worker) {
         self.worker
             .store(std::ptr::from_ref(worker).cast_mut(), Ordering::Relaxed);

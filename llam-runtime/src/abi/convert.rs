@@ -5,6 +5,7 @@ use core::ffi::{c_int, c_void};
 use crate::errno::{self, Errno, Result};
 
 /// -1 with `errno` set.
+#[cold]
 pub(crate) fn failed(error: Errno) -> c_int {
     errno::store(error);
     -1
@@ -14,6 +15,16 @@ pub(crate) fn failed(error: Errno) -> c_int {
 #[inline]
 pub(crate) fn status(outcome: Result<()>) -> c_int {
     match outcome {
+        Ok(()) => 0,
+        Err(error) => failed(error),
+    }
+}
+
+/// As `quiet_status`, for bodies that keep `errno` themselves: what they do when nothing goes wrong makes no
+/// system call, or restores it, and a park carries it along.
+#[inline(always)]
+pub(crate) fn kept_status(body: impl FnOnce() -> Result<()>) -> c_int {
+    match body() {
         Ok(()) => 0,
         Err(error) => failed(error),
     }

@@ -7,6 +7,7 @@
 use core::ffi::c_void;
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Owner;
 use super::managed;
@@ -15,7 +16,7 @@ use crate::errno::Result;
 use crate::handle::{self, Checked, Guarded, Kind, Object};
 use crate::runtime::registry::{self, Standing};
 use crate::slab::{Slab, Slot, SlotHead};
-use crate::spin::SpinLock;
+use crate::spin::{SpinGuard, SpinLock};
 use crate::task::{Task, WaitKind};
 use crate::wait::Reason;
 use crate::worker;
@@ -26,6 +27,10 @@ type Word = *mut c_void;
 pub(crate) struct Channel {
     head: SlotHead,
     owner: Owner,
+    /// Changed under the lock. Read without it to learn that a call would wait: see
+    /// [`is_empty_and_open`](Self::is_empty_and_open).
+    len: AtomicUsize,
+    closed: AtomicBool,
     pub(super) state: SpinLock<State>,
 }
 
@@ -33,8 +38,6 @@ pub(crate) struct State {
     buffer: *mut Word,
     capacity: usize,
     first: usize,
-    len: usize,
-    closed: bool,
     receivers: WaitList,
     senders: WaitList,
     /// Waiters that `close` has woken and that have not returned.
@@ -67,41 +70,79 @@ pub(super) enum Attempt<T> {
     WouldWait,
 }
 
-impl State {
-    fn push(&mut self, value: Word) {
-        let mut at = self.first + self.len;
-        if at >= self.capacity {
-            at -= self.capacity;
-        }
-        // SAFETY: `at` is below the capacity, and the slot is free.
-        unsafe { self.buffer.add(at).write(value) };
-        self.len += 1;
+/// A channel whose lock is held.
+pub(super) struct Locked {
+    channel: &'static Channel,
+    state: SpinGuard<'static, State>,
+}
+
+impl Channel {
+    /// Whether a receive would wait, at a moment during this call. Parked senders mean a full buffer,
+    /// so only an empty one says that.
+    #[inline]
+    pub(super) fn is_empty_and_open(&self) -> bool {
+        self.len.load(Ordering::Acquire) == 0 && !self.closed.load(Ordering::Acquire)
     }
 
-    fn pop(&mut self) -> Word {
-        // SAFETY: `len` is not 0, so `first` holds a value.
-        let value = unsafe { self.buffer.add(self.first).read() };
-        self.first += 1;
-        if self.first == self.capacity {
-            self.first = 0;
+    #[inline]
+    pub(super) fn lock(&'static self) -> Locked {
+        Locked {
+            channel: self,
+            state: self.state.lock(),
         }
-        self.len -= 1;
+    }
+}
+
+impl Locked {
+    #[inline]
+    fn len(&self) -> usize {
+        self.channel.len.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.channel.closed.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn push(&mut self, value: Word) {
+        let len = self.len();
+        let state = &mut *self.state;
+        let mut at = state.first + len;
+        if at >= state.capacity {
+            at -= state.capacity;
+        }
+        // SAFETY: `at` is below the capacity, and the slot is free.
+        unsafe { state.buffer.add(at).write(value) };
+        self.channel.len.store(len + 1, Ordering::Release);
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Word {
+        let state = &mut *self.state;
+        // SAFETY: `len` is not 0, so `first` holds a value.
+        let value = unsafe { state.buffer.add(state.first).read() };
+        state.first += 1;
+        if state.first == state.capacity {
+            state.first = 0;
+        }
+        self.channel.len.store(self.len() - 1, Ordering::Release);
         value
     }
 
     /// Sends if that needs no waiting. The second value is a task to make runnable.
     #[inline]
     pub(super) fn try_send(&mut self, value: Word) -> (Attempt<()>, Option<&'static Task>) {
-        if self.closed {
+        if self.is_closed() {
             return (Attempt::Closed, None);
         }
         // SAFETY: under the lock.
-        if let Some(receiver) = unsafe { self.receivers.claim_first() } {
+        if let Some(receiver) = unsafe { self.state.receivers.claim_first() } {
             receiver.value.set(value);
             receiver.settle(Outcome::Done);
             return (Attempt::Done(()), Some(receiver.task));
         }
-        if self.len < self.capacity {
+        if self.len() < self.state.capacity {
             self.push(value);
             return (Attempt::Done(()), None);
         }
@@ -111,17 +152,17 @@ impl State {
     /// Receives if that needs no waiting. The second value is a task to make runnable.
     #[inline]
     pub(super) fn try_recv(&mut self) -> (Attempt<Word>, Option<&'static Task>) {
-        if self.len > 0 {
+        if self.len() > 0 {
             let value = self.pop();
             // SAFETY: under the lock.
-            let sender = unsafe { self.senders.claim_first() };
+            let sender = unsafe { self.state.senders.claim_first() };
             if let Some(sender) = sender {
                 self.push(sender.value.get());
                 sender.settle(Outcome::Done);
             }
             return (Attempt::Done(value), sender.map(|sender| sender.task));
         }
-        if self.closed {
+        if self.is_closed() {
             return (Attempt::Closed, None);
         }
         (Attempt::WouldWait, None)
@@ -129,23 +170,24 @@ impl State {
 
     /// Whether a send would not wait.
     pub(super) fn can_send(&self) -> bool {
-        self.closed || self.len < self.capacity || self.receivers.has_claimable()
+        self.is_closed() || self.len() < self.state.capacity || self.state.receivers.has_claimable()
     }
 
     /// Whether a receive would not wait.
     pub(super) fn can_recv(&self) -> bool {
-        self.closed || self.len > 0
+        self.is_closed() || self.len() > 0
     }
 
     /// Links a waiter in.
     ///
     /// # Safety
     /// As `WaitList::push`.
+    #[inline]
     pub(super) unsafe fn enqueue(&mut self, sends: bool, node: *const WaitNode) {
         let list = if sends {
-            &mut self.senders
+            &mut self.state.senders
         } else {
-            &mut self.receivers
+            &mut self.state.receivers
         };
         // SAFETY: by the caller's promise.
         unsafe { list.push(node) };
@@ -154,14 +196,14 @@ impl State {
     /// Unlinks a waiter that ended, or checks out one that `close` has woken.
     pub(super) fn dequeue(&mut self, sends: bool, node: &WaitNode) {
         let list = if sends {
-            &mut self.senders
+            &mut self.state.senders
         } else {
-            &mut self.receivers
+            &mut self.state.receivers
         };
         // SAFETY: under the lock, and the node was pushed to this list.
         unsafe { list.remove(node) };
         if node.outcome.get() == Outcome::Closed {
-            self.leaving -= 1;
+            self.state.leaving -= 1;
         }
     }
 }
@@ -181,6 +223,15 @@ pub(super) fn find(channel: *mut c_void) -> Result<(Checked<Channel>, u32)> {
     Ok((checked, owner))
 }
 
+/// Locks a channel and checks its handle once more.
+#[inline(always)]
+pub(super) fn lock(checked: &Checked<Channel>) -> Result<Locked> {
+    Ok(Locked {
+        channel: checked.slot,
+        state: checked.lock()?,
+    })
+}
+
 pub(crate) fn create(capacity: usize) -> Result<*mut c_void> {
     if capacity == 0 {
         return Err(libc::EINVAL);
@@ -197,8 +248,9 @@ pub(crate) fn create(capacity: usize) -> Result<*mut c_void> {
     state.buffer = buffer;
     state.capacity = capacity;
     state.first = 0;
-    state.closed = false;
     drop(state);
+    channel.len.store(0, Ordering::Relaxed);
+    channel.closed.store(false, Ordering::Relaxed);
     channel.owner.set(registry::implied_owner());
     Ok(handle::of(channel))
 }
@@ -208,7 +260,7 @@ pub(crate) fn destroy(channel: *mut c_void) -> Result<()> {
     registry::cleanup_standing(owner)?;
     let mut state = checked.lock()?;
     let waiting = !state.receivers.is_empty() || !state.senders.is_empty();
-    if state.len > 0 || waiting || state.leaving > 0 {
+    if checked.slot.len.load(Ordering::Relaxed) > 0 || waiting || state.leaving > 0 {
         return Err(libc::EBUSY);
     }
     Slab::kill(checked.slot);
@@ -226,12 +278,12 @@ pub(crate) fn send_until(channel: *mut c_void, value: Word, deadline_ns: u64) ->
     let (checked, owner) = find(channel)?;
     let (worker, task) = managed(owner)?;
     worker::budget_point(worker, task);
-    let mut state = checked.lock()?;
+    let mut state = lock(&checked)?;
     match state.try_send(value) {
         (Attempt::Done(()), woken) => {
             drop(state);
             if let Some(receiver) = woken {
-                worker::make_runnable(receiver);
+                worker.wake(receiver);
             }
             return Ok(());
         }
@@ -261,12 +313,12 @@ pub(crate) fn recv_until(channel: *mut c_void, deadline_ns: u64) -> Result<Word>
     let (checked, owner) = find(channel)?;
     let (worker, task) = managed(owner)?;
     worker::budget_point(worker, task);
-    let mut state = checked.lock()?;
+    let mut state = lock(&checked)?;
     match state.try_recv() {
         (Attempt::Done(value), woken) => {
             drop(state);
             if let Some(sender) = woken {
-                worker::make_runnable(sender);
+                worker.wake(sender);
             }
             return Ok(value);
         }
@@ -294,7 +346,12 @@ pub(crate) fn recv_until(channel: *mut c_void, deadline_ns: u64) -> Result<Word>
 
 /// The end of a parked send or receive.
 #[inline(always)]
-fn settle_wait(channel: &Channel, sends: bool, node: &WaitNode, reason: Reason) -> Result<()> {
+fn settle_wait(
+    channel: &'static Channel,
+    sends: bool,
+    node: &WaitNode,
+    reason: Reason,
+) -> Result<()> {
     if reason == Reason::Woken && node.outcome.get() == Outcome::Done {
         return Ok(());
     }
@@ -303,12 +360,12 @@ fn settle_wait(channel: &Channel, sends: bool, node: &WaitNode, reason: Reason) 
 
 #[cold]
 fn settle_failed_wait(
-    channel: &Channel,
+    channel: &'static Channel,
     sends: bool,
     node: &WaitNode,
     reason: Reason,
 ) -> Result<()> {
-    channel.state.lock().dequeue(sends, node);
+    channel.lock().dequeue(sends, node);
     Err(match reason {
         Reason::Woken => libc::EPIPE,
         Reason::Timeout => libc::ETIMEDOUT,
@@ -328,7 +385,7 @@ pub(crate) fn try_send(channel: *mut c_void, value: Word) -> Result<()> {
     let (checked, owner) = find(channel)?;
     let standing = registry::standing(owner)?;
     host_may_wake(standing, libc::ENOTSUP)?;
-    let mut state = checked.lock()?;
+    let mut state = lock(&checked)?;
     let (attempt, woken) = state.try_send(value);
     drop(state);
     if let Some(receiver) = woken {
@@ -344,7 +401,7 @@ pub(crate) fn try_send(channel: *mut c_void, value: Word) -> Result<()> {
 pub(crate) fn try_recv(channel: *mut c_void) -> Result<Word> {
     let (checked, owner) = find(channel)?;
     registry::cleanup_standing(owner)?;
-    let mut state = checked.lock()?;
+    let mut state = lock(&checked)?;
     let (attempt, woken) = state.try_recv();
     drop(state);
     if let Some(sender) = woken {
@@ -365,7 +422,7 @@ pub(crate) fn close(channel: *mut c_void) -> Result<()> {
     let (checked, owner) = find(channel)?;
     registry::cleanup_standing(owner)?;
     let mut state = checked.lock()?;
-    state.closed = true;
+    checked.slot.closed.store(true, Ordering::Release);
     loop {
         // SAFETY: under the lock.
         let node = unsafe {

@@ -41,10 +41,10 @@ impl Owner {
 }
 
 /// Rules R3 and R2 for an operation that only tasks may do.
-#[inline]
+#[inline(always)]
 pub(crate) fn managed(owner: u32) -> Result<(&'static Worker, &'static Task)> {
     let (worker, task) = worker::context().ok_or(libc::ENOTSUP)?;
-    if worker.runtime().owner() != owner {
+    if worker.owner() != owner {
         return Err(libc::EXDEV);
     }
     Ok((worker, task))

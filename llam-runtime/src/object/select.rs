@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use super::channel::{self, Attempt, Channel};
+use super::channel::{self, Attempt, Channel, Locked};
 use super::waitlist::{Outcome, WaitNode};
 use crate::errno::Result;
 use crate::handle::Checked;
@@ -45,13 +45,17 @@ pub(crate) fn select(arms: &mut [SelectOp], deadline_ns: u64) -> Result<usize> {
         arm.result_errno = 0;
     }
     let (worker, task) = worker::context().ok_or(libc::ENOTSUP)?;
+    let mut surely_waiting = 0;
     for arm in &*arms {
-        validate(arm, worker)?;
+        surely_waiting += usize::from(validate(arm, worker)?);
     }
     worker::budget_point(worker, task);
-    for (index, arm) in arms.iter_mut().enumerate() {
-        if attempt(arm)? {
-            return Ok(index);
+    // Who waits looks at each arm once more, under its lock.
+    if surely_waiting < arms.len() {
+        for (index, arm) in arms.iter_mut().enumerate() {
+            if attempt(arm)? {
+                return Ok(index);
+            }
         }
     }
     worker::precheck(task, deadline_ns)?;
@@ -65,7 +69,9 @@ pub(crate) fn select(arms: &mut [SelectOp], deadline_ns: u64) -> Result<usize> {
     }
 }
 
-fn validate(arm: &SelectOp, worker: &Worker) -> Result<()> {
+/// Checks an arm. True when it could not be performed at a moment during this call.
+#[inline]
+fn validate(arm: &SelectOp, worker: &Worker) -> Result<bool> {
     let shape = match arm.kind {
         RECV => !arm.recv_out.is_null(),
         SEND => true,
@@ -74,17 +80,17 @@ fn validate(arm: &SelectOp, worker: &Worker) -> Result<()> {
     if !shape || arm.channel.is_null() {
         return Err(libc::EINVAL);
     }
-    let (_, owner) = channel::find(arm.channel)?;
-    if owner != worker.runtime().owner() {
+    let (checked, owner) = channel::find(arm.channel)?;
+    if owner != worker.owner() {
         return Err(libc::EXDEV);
     }
-    Ok(())
+    Ok(arm.kind == RECV && checked.slot.is_empty_and_open())
 }
 
 /// Performs an arm if it is ready.
 fn attempt(arm: &mut SelectOp) -> Result<bool> {
     let (checked, _) = channel::find(arm.channel)?;
-    let mut state = checked.lock()?;
+    let mut state = channel::lock(&checked)?;
     let (outcome, value, woken) = try_arm(arm, &mut state);
     drop(state);
     if let Some(task) = woken {
@@ -105,7 +111,7 @@ fn attempt(arm: &mut SelectOp) -> Result<bool> {
 
 fn try_arm(
     arm: &SelectOp,
-    state: &mut channel::State,
+    state: &mut Locked,
 ) -> (Attempt<()>, *mut c_void, Option<&'static Task>) {
     if arm.kind == SEND {
         let (attempt, woken) = state.try_send(arm.send_value);
@@ -146,7 +152,7 @@ impl Linked<'_> {
             // A node that was popped by a waker may belong to a channel that is gone by
             // now; the slot and its lock are still there, and the node is not linked.
             if let Some(slot) = slot_of(arm) {
-                slot.state.lock().dequeue(arm.kind == SEND, node);
+                slot.lock().dequeue(arm.kind == SEND, node);
             }
         }
     }
@@ -197,7 +203,7 @@ fn link_all<'a>(
         let arm = &linked.arms[index];
         let sends = arm.kind == SEND;
         let locked = channel::find(arm.channel)
-            .and_then(|(checked, _): (Checked<Channel>, u32)| checked.lock());
+            .and_then(|(checked, _): (Checked<Channel>, u32)| channel::lock(&checked));
         let mut state = match locked {
             Ok(state) => state,
             // Destroyed since it was checked. If no other arm has been performed
@@ -245,7 +251,7 @@ fn link_all<'a>(
 
 /// Whether an arm could be performed now. Under the channel's lock, so it still can be
 /// after the claim.
-fn is_ready(arm: &SelectOp, state: &channel::State) -> bool {
+fn is_ready(arm: &SelectOp, state: &Locked) -> bool {
     if arm.kind == SEND {
         state.can_send()
     } else {

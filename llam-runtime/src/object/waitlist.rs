@@ -118,13 +118,18 @@ impl WaitList {
         }
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<*const WaitNode> {
-        if self.first.is_null() {
-            return None;
-        }
         let node = self.first;
         // SAFETY: linked nodes are valid.
-        unsafe { self.remove(&*node) };
+        let first = unsafe { node.as_ref() }?;
+        first.linked.set(false);
+        self.first = first.next.get();
+        // SAFETY: as above.
+        match unsafe { self.first.as_ref() } {
+            Some(second) => second.prev.set(ptr::null()),
+            None => self.last = ptr::null(),
+        }
         Some(node)
     }
 

@@ -32,6 +32,7 @@ use parking_lot::Mutex;
 use crate::bell::Bell;
 use crate::clock::NEVER;
 use crate::driver::Driver;
+use crate::errno;
 use crate::fresh::FreshRing;
 use crate::inbox::Inbox;
 use crate::io::DescriptorKind;
@@ -87,6 +88,8 @@ pub(crate) struct Worker {
     // Fixed while the worker belongs to a runtime.
     pub(crate) index: AtomicU32,
     runtime: Cell<Option<&'static Runtime>>,
+    /// The runtime's owner number.
+    owner: Cell<u32>,
     /// The run order is shuffled (deterministic runs with a seed), and class LATENCY goes first
     /// (all others): what the loop asks of the options each turn.
     shuffles: Cell<bool>,
@@ -193,6 +196,7 @@ impl Worker {
         };
         worker.index.store(index as u32, Ordering::Relaxed);
         worker.runtime.set(Some(runtime));
+        worker.owner.set(runtime.owner());
         worker.shuffles.set(runtime.options().seed != 0);
         worker.prefers_urgent.set(!runtime.options().deterministic);
         worker.spare.store(false, Ordering::Relaxed);
@@ -249,6 +253,7 @@ impl Worker {
             counters: Counters::default(),
             index: AtomicU32::new(0),
             runtime: Cell::new(None),
+            owner: Cell::new(0),
             shuffles: Cell::new(false),
             prefers_urgent: Cell::new(false),
             current: Cell::new(None),
@@ -271,6 +276,12 @@ impl Worker {
             leaving: Cell::new(false),
             held: UnsafeCell::default(),
         })
+    }
+
+    /// The runtime's owner number (R2).
+    #[inline]
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner.get()
     }
 
     #[inline]
@@ -380,6 +391,16 @@ impl Worker {
         }
     }
 
+    /// Queues a task whose park the caller, a task of this worker, has ended.
+    #[inline]
+    pub(crate) fn wake(&self, task: &'static Task) {
+        if task.is_bound_to(self) {
+            self.push_woken(task);
+        } else {
+            make_runnable(task);
+        }
+    }
+
     /// Queues a fresh task of this worker's own spawning. On the worker's thread.
     #[inline]
     pub(crate) fn push_fresh(&'static self, task: &'static Task) {
@@ -448,10 +469,10 @@ impl Worker {
         self.notify();
     }
 
-    /// Wakes the worker if it sleeps.
+    /// Wakes the worker if it sleeps. `errno` stays as it was.
     pub(crate) fn notify(&self) {
         if self.sleep.notify() {
-            self.bell.ring();
+            errno::preserve(|| self.bell.ring());
         }
     }
 

@@ -210,13 +210,13 @@ pub(crate) fn budget_point(worker: &'static Worker, task: &'static Task) {
 }
 
 /// A task that never has to wait, because its channels and sockets are always ready, must
-/// not keep its worker (E8): it yields when anything else could run.
+/// not keep its worker (E8): it yields when anything else could run. `errno` stays as it was.
 #[cold]
 fn after_many_ops(worker: &'static Worker, task: &'static Task) {
     if task.flags() & flag::NO_PREEMPT != 0 {
         return;
     }
-    if worker.has_ready() || worker.look_around() {
+    if worker.has_ready() || errno::preserve(|| worker.look_around()) {
         reschedule(worker, task);
     }
 }

@@ -7,6 +7,7 @@
 
 use std::mem::MaybeUninit;
 
+use crate::errno;
 use crate::task::Task;
 
 /// A place in the run queue.
@@ -58,7 +59,7 @@ impl RunQueue {
     #[inline]
     pub(super) fn push(&mut self, queued: Queued) {
         if self.len() as usize == self.ring.len() {
-            self.grow();
+            errno::preserve(|| self.grow());
         }
         let place = self.place(self.tail);
         // SAFETY: `place` is below the length, which is not 0 after `grow`.

@@ -35,12 +35,14 @@ pub fn deadline_after(duration: Duration) -> u64 {
 }
 
 /// Whether the deadline has passed.
+#[inline]
 pub(crate) fn has_passed(deadline_ns: u64) -> bool {
-    deadline_ns != u64::MAX && now_ns() >= deadline_ns
+    deadline_ns == 0 || (deadline_ns != u64::MAX && now_ns() >= deadline_ns)
 }
 
 /// The deadline to hand to a call that parks: the earlier of this one and the timeout scope's. With
 /// the bundled engine the scope is known to the engine, and this returns its argument.
+#[inline]
 pub(crate) fn effective_deadline(deadline_ns: u64) -> u64 {
     if sys::ext::HAS_PARK_DEADLINE {
         deadline_ns
