@@ -14,8 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Bytes that a connection holds at most, between its read and its write.
-const BUFFER_BYTES: usize = 16 * 1024;
+/// Bytes that a connection reads at once as long as it sends little. They lie in the task's first stack
+/// page, which is there anyway: an idle connection costs no memory for a buffer.
+const SMALL_BYTES: usize = 1024;
+
+/// Bytes that it reads at once, from a buffer of its own, after it has filled the small one.
+const LARGE_BYTES: usize = 16 * 1024;
 
 /// Pauses after failed accepts double from the first to the longest: when descriptors have run
 /// out, trying again at once would only burn the CPU.
@@ -144,21 +148,46 @@ fn serve_connection(shared: &Shared, stream: &TcpStream, peer: Option<SocketAddr
 }
 
 /// Sends everything back until the peer has finished sending, then finishes as well.
-fn echo(shared: &Shared, mut stream: &TcpStream) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER_BYTES];
+fn echo(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
+    let mut small = [0; SMALL_BYTES];
     // A cancelled task may go on reading what is there already; a peer that never pauses would
     // keep the server from stopping.
     while !shared.stop.is_cancelled() {
-        let length = stream.read(&mut buffer)?;
-        if length == 0 {
-            return stream.shutdown(Shutdown::Write);
+        match echo_once(shared, stream, &mut small)? {
+            0 => return stream.shutdown(Shutdown::Write),
+            // There is more where that came from.
+            SMALL_BYTES => {
+                if !echo_much(shared, stream)? {
+                    return stream.shutdown(Shutdown::Write);
+                }
+            }
+            _ => {}
         }
-        stream.write_all(&buffer[..length])?;
-        shared
-            .bytes_echoed
-            .fetch_add(length as u64, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// As [`echo`], by a large buffer, until the peer sends little again (true) or has finished (false).
+fn echo_much(shared: &Shared, stream: &TcpStream) -> io::Result<bool> {
+    let mut large = vec![0; LARGE_BYTES];
+    while !shared.stop.is_cancelled() {
+        match echo_once(shared, stream, &mut large)? {
+            0 => return Ok(false),
+            1..=SMALL_BYTES => break,
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Reads once and sends that back. Returns how much it was.
+fn echo_once(shared: &Shared, mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let length = stream.read(buffer)?;
+    stream.write_all(&buffer[..length])?;
+    shared
+        .bytes_echoed
+        .fetch_add(length as u64, Ordering::Relaxed);
+    Ok(length)
 }
 
 /// One line on standard error. A log that cannot be written is no reason to stop serving.
