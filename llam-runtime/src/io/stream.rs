@@ -30,6 +30,10 @@ fn read_until(fd: i32, buffer: *mut u8, count: usize, deadline_ns: u64) -> Resul
         if let Some(outcome) = ring::read(worker, task, fd, piece, deadline_ns) {
             return outcome;
         }
+        // Who may not wait tries, in case that something has come which no event has told of yet.
+        if worker.is_surely_drained(fd) && worker::precheck(task, deadline_ns).is_ok() {
+            wait_ready(fd, libc::POLLIN, deadline_ns)?;
+        }
         let (kind, outcome) = attempt::read(fd, piece, expected);
         if kind != expected {
             worker.expect_kind(fd, kind);
@@ -38,6 +42,10 @@ fn read_until(fd: i32, buffer: *mut u8, count: usize, deadline_ns: u64) -> Resul
         match outcome {
             Err(libc::EAGAIN) => {
                 wait_or_hand_over(worker, task, fd, kind, libc::POLLIN, deadline_ns)?
+            }
+            Ok(count) if count > 0 && count < piece.len => {
+                worker.note_short_read(fd);
+                return outcome;
             }
             outcome => return outcome,
         }
@@ -277,6 +285,9 @@ pub(super) mod ring {
     use crate::task::WaitKind;
     use crate::wait::Reason;
 
+    /// `IORING_RECVSEND_POLL_FIRST`.
+    const POLL_FIRST: u16 = 1;
+
     /// Performs an operation: submits it and parks until the kernel has completed it, also
     /// when a deadline or a cancellation ends the wait before (E3). `Err` carries the
     /// kernel's errno, `ETIMEDOUT` or `ECANCELED`.
@@ -358,8 +369,20 @@ pub(super) mod ring {
         if !worker.is_handed_over(fd) || worker::precheck(task, deadline_ns).is_err() {
             return None;
         }
-        let entry = opcode::Recv::new(Fd(fd), piece.base, piece.len as u32).build();
-        settle(worker, fd, perform(worker, task, fd, entry, deadline_ns))
+        // A receive that would find nothing is better not tried before it waits (6 % of an echo server's
+        // CPU time). Only a hint: what has come meanwhile is found by the wait.
+        let order = match worker.is_probably_drained(fd) {
+            true => POLL_FIRST,
+            false => 0,
+        };
+        let entry = opcode::Recv::new(Fd(fd), piece.base, piece.len as u32)
+            .ioprio(order)
+            .build();
+        let received = perform(worker, task, fd, entry, deadline_ns);
+        if let Ok(count) = received {
+            worker.note_drained(fd, (count as usize) < piece.len);
+        }
+        settle(worker, fd, received)
     }
 
     /// Writes to a blocking socket. As `read`.

@@ -542,8 +542,30 @@ const GUESSED_DESCRIPTORS: usize = 1 << 20;
 const GUESS_OTHER: u8 = 1;
 /// A blocking socket whose operations the completion backend performs.
 const GUESS_HANDED_OVER: u8 = 2;
+/// The same, and the last receive did not fill its buffer: the next one will have to wait.
+const GUESS_DRAINED: u8 = 3;
 
 impl Worker {
+    /// Whether a read of this descriptor is known to wait (the readiness backend).
+    #[inline]
+    pub(crate) fn is_surely_drained(&self, fd: i32) -> bool {
+        // SAFETY: owner access, for this expression alone.
+        match unsafe { self.driver() } {
+            #[cfg(target_os = "linux")]
+            Driver::Uring(_) => false,
+            Driver::Readiness(driver) => driver.is_drained(fd),
+        }
+    }
+
+    /// Tells the readiness backend that a read did not fill its buffer.
+    #[inline]
+    pub(crate) fn note_short_read(&self, fd: i32) {
+        // SAFETY: owner access, for this expression alone.
+        if let Driver::Readiness(driver) = unsafe { self.driver() } {
+            driver.note_short_read(fd);
+        }
+    }
+
     /// Whether the driver performs operations itself (the completion backend).
     #[inline]
     pub(crate) fn completes(&self) -> bool {
@@ -601,7 +623,26 @@ impl Worker {
     /// Whether operations on the descriptor go straight to the completion backend.
     #[inline]
     pub(crate) fn is_handed_over(&self, fd: i32) -> bool {
-        self.guess(fd) == GUESS_HANDED_OVER
+        self.guess(fd) >= GUESS_HANDED_OVER
+    }
+
+    /// Whether a receive from a socket that was handed over will probably wait.
+    #[inline]
+    pub(crate) fn is_probably_drained(&self, fd: i32) -> bool {
+        self.guess(fd) == GUESS_DRAINED
+    }
+
+    /// Notes whether the last receive from a socket that was handed over took all there was.
+    #[inline]
+    pub(crate) fn note_drained(&self, fd: i32, is_drained: bool) {
+        let guess = if is_drained {
+            GUESS_DRAINED
+        } else {
+            GUESS_HANDED_OVER
+        };
+        if self.guess(fd) != guess {
+            self.set_guess(fd, guess);
+        }
     }
 
     pub(crate) fn hand_over(&self, fd: i32) {
