@@ -21,20 +21,21 @@ pub(crate) fn set(task: &Task, name: &str) {
         end -= 1;
     }
     NAMES.lock().insert(task.head().index(), name[..end].into());
-    task.named.store(1, Ordering::Release);
+    task.named.store(true, Ordering::Release);
 }
 
 /// Forgets the name of a task that is being reclaimed.
 #[inline]
 pub(crate) fn clear(task: &Task) {
-    if task.named.swap(0, Ordering::Relaxed) != 0 {
+    if task.named.load(Ordering::Relaxed) {
+        task.named.store(false, Ordering::Relaxed);
         NAMES.lock().remove(&task.head().index());
     }
 }
 
 /// The name of a task, if it has one.
 pub(crate) fn of(task: &Task) -> Option<String> {
-    if task.named.load(Ordering::Acquire) == 0 {
+    if !task.named.load(Ordering::Acquire) {
         return None;
     }
     NAMES

@@ -13,7 +13,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::panic::Location;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::clock::NEVER;
 use crate::fiber::{Fiber, OwnState};
@@ -140,63 +140,64 @@ impl Ending {
     }
 }
 
+/// In the order of use: a switch touches the first lines, the rest is for beginning, ending and looking on.
 #[repr(C, align(64))]
 pub(crate) struct Task {
     head: SlotHead,
     /// Shared: who ends the current park (E2).
     pub(crate) wait: WaitWord,
-    /// Inbox link; see `Linked`.
-    link: AtomicPtr<Task>,
     /// Shared: the worker the task is bound to; null until it is placed.
     worker: AtomicPtr<Worker>,
     /// Owner: the suspended computation; initialised while `has_fiber`.
     fiber: UnsafeCell<MaybeUninit<Fiber>>,
+    /// Inbox link; see `Linked`.
+    link: AtomicPtr<Task>,
     /// Owner.
     own_state: OwnState,
-    /// Fixed.
-    entry: Cell<Option<Entry>>,
-    /// Called with `arg` instead of the entry when the task is dropped without having run.
-    abandon: Cell<Option<Entry>>,
-    arg: Cell<*mut c_void>,
-    runtime: AtomicPtr<Runtime>,
-    token: Cell<Option<&'static Token>>,
-    /// Token's list of its tasks, guarded by the token's lock.
-    pub(crate) token_links: Cell<(*const Task, *const Task)>,
-    pub(crate) ending: SpinLock<Ending>,
-    id: AtomicU64,
-    /// Fixed: which task of this slot this is.
-    life: Cell<u32>,
-    /// Fixed: spawn option `deadline_ns`, kept for the dump only.
-    deadline_ns: Cell<u64>,
     /// Owner: every park of the task ends by then (`ext::set_park_deadline`).
     pub(crate) park_deadline: Cell<u64>,
-    /// Owner: the binding's word.
-    pub(crate) data: Cell<*mut c_void>,
-    /// Owner: task-local values.
-    pub(crate) locals: UnsafeCell<Option<Box<Locals>>>,
-    /// Shared: where it was spawned.
-    site: AtomicPtr<Location<'static>>,
+    runtime: AtomicPtr<Runtime>,
+    token: Cell<Option<&'static Token>>,
     /// Shared: what it waits for and since when (coarse), for the dump.
     wait_detail: AtomicU64,
-    wait_since: AtomicU64,
-    flags: AtomicU32,
+    wait_since: AtomicU32,
     state: AtomicU8,
     wait_kind: AtomicU8,
     class: AtomicU8,
     stack_class: AtomicU8,
+    flags: AtomicU32,
     has_fiber: Cell<bool>,
-    /// Owner: open blocking regions.
-    pub(crate) regions: Cell<u32>,
     /// Owner: its region blocks the worker's thread (see `worker/region`).
     pub(crate) blocks_worker: Cell<bool>,
-    /// Owner: safepoints passed, for `forced_yield_every`.
-    pub(crate) safepoints: Cell<u32>,
     /// Owner: the task accepted a connection and has not spawned since.
     pub(crate) accepted: Cell<bool>,
     /// Fixed: not placed elsewhere even before its start.
     stays: Cell<bool>,
+    /// Fixed: which task of this slot this is.
+    life: Cell<u32>,
+    /// Owner: safepoints passed, for `forced_yield_every`.
+    pub(crate) safepoints: Cell<u32>,
+    /// Owner: open blocking regions.
+    pub(crate) regions: Cell<u32>,
     /// Shared: has a name in the table of names.
-    pub(crate) named: AtomicI32,
+    pub(crate) named: AtomicBool,
+    /// Fixed.
+    entry: Cell<Option<Entry>>,
+    arg: Cell<*mut c_void>,
+    /// Called with `arg` instead of the entry when the task is dropped without having run.
+    abandon: Cell<Option<Entry>>,
+    pub(crate) ending: SpinLock<Ending>,
+    id: AtomicU64,
+    /// Owner: the binding's word.
+    pub(crate) data: Cell<*mut c_void>,
+    /// Owner: task-local values.
+    pub(crate) locals: UnsafeCell<Option<Box<Locals>>>,
+    /// Token's list of its tasks, guarded by the token's lock.
+    pub(crate) token_links: Cell<(*const Task, *const Task)>,
+    /// Shared: where it was spawned.
+    site: AtomicPtr<Location<'static>>,
+    /// Fixed: spawn option `deadline_ns`, kept for the dump only.
+    deadline_ns: Cell<u64>,
 }
 
 // SAFETY: the cells follow the owner rule in the module's text: they are used by the
@@ -229,6 +230,12 @@ impl Object for Task {
         &TASKS
     }
 }
+
+/// The start of a wait is kept in units of 2^20 ns, about a millisecond.
+const SINCE_SHIFT: u32 = 20;
+
+/// Each task of a million costs this much beside its stack.
+const _: () = assert!(size_of::<usize>() != 8 || size_of::<Task>() <= 256);
 
 /// What a spawn fixes about a task.
 pub(crate) struct Blueprint {
@@ -413,7 +420,8 @@ impl Task {
     pub(crate) fn note_wait(&self, kind: WaitKind, detail: u64, since: u64) {
         self.wait_kind.store(kind as u8, Ordering::Relaxed);
         self.wait_detail.store(detail, Ordering::Relaxed);
-        self.wait_since.store(since, Ordering::Relaxed);
+        self.wait_since
+            .store((since >> SINCE_SHIFT) as u32, Ordering::Relaxed);
     }
 
     pub(crate) fn wait_kind(&self) -> WaitKind {
@@ -424,8 +432,11 @@ impl Task {
         self.wait_detail.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn wait_since(&self) -> u64 {
-        self.wait_since.load(Ordering::Relaxed)
+    /// For how long the task has been in its wait, in milliseconds, about; right for seven weeks.
+    pub(crate) fn waited_ms(&self, now_ns: u64) -> u64 {
+        let since = self.wait_since.load(Ordering::Relaxed);
+        let waited = ((now_ns >> SINCE_SHIFT) as u32).wrapping_sub(since);
+        (u64::from(waited) << SINCE_SHIFT) / 1_000_000
     }
 
     #[inline]
@@ -467,6 +478,7 @@ impl Task {
     #[inline]
     pub(crate) fn prefetch(&self) {
         crate::prefetch::read(std::ptr::from_ref(self));
+        crate::prefetch::read(&raw const self.own_state);
     }
 
     /// Starts to fetch the frames that a suspended task goes on with.
@@ -525,7 +537,7 @@ impl fmt::Display for Description<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = self.0;
         write!(out, "task {}", task.id())?;
-        if task.named.load(Ordering::Relaxed) != 0 {
+        if task.named.load(Ordering::Relaxed) {
             names::try_with(task, |name| write!(out, " \"{name}\"")).unwrap_or(Ok(()))?;
         }
         match task.site() {

@@ -38,22 +38,11 @@ pub(crate) struct Fiber {
 /// The words that `begin` finds on a new stack, from the top down.
 const FIRST_WORDS: usize = 5;
 
-/// How far below its top a stack begins. The tops of all stacks have the same place in a page, so the same
-/// few sets of a cache would hold all of them; neighbours (an odd number of pages apart) begin at
-/// different lines instead. Costs 448 bytes of a stack at most.
-#[inline]
-fn color(top: usize) -> usize {
-    const COLORS: usize = 8;
-    const LINE: usize = 64;
-    const PAGE: usize = 4096;
-    top / PAGE % COLORS * LINE
-}
-
 impl Fiber {
     /// Prepares `body(argument)` to run on `stack`.
     #[inline]
     pub(crate) fn new(stack: Stack, body: Body, argument: *const ()) -> Self {
-        let first = stack.top() - color(stack.top()) - FIRST_WORDS * size_of::<usize>();
+        let first = stack.top() - FIRST_WORDS * size_of::<usize>();
         let words: [usize; FIRST_WORDS] = [
             begin as *const () as usize,
             0,

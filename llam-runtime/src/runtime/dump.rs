@@ -136,12 +136,8 @@ fn describe(task: &Task, now: u64, out: &mut String) -> std::fmt::Result {
         }
         _ => write!(out, " wait_owner=none io_req=none block_job=none")?,
     }
-    if parked && task.wait_since() > 0 {
-        write!(
-            out,
-            " waiting_ms={}",
-            now.saturating_sub(task.wait_since()) / 1_000_000
-        )?;
+    if parked {
+        write!(out, " waiting_ms={}", task.waited_ms(now))?;
     }
     write!(
         out,

@@ -63,25 +63,36 @@ impl StackClass {
 /// A guarded stack. Owned: whoever holds the value is the only one to run on it.
 #[derive(Debug)]
 pub(crate) struct Stack {
-    top: usize,
-    class: StackClass,
+    /// Its end, which lies between pages, and its class in the bits that are zero there: every task keeps
+    /// one of these.
+    top_and_class: usize,
 }
 
+const CLASS_BITS: usize = 0b11;
+
 impl Stack {
+    fn new(top: usize, class: StackClass) -> Self {
+        debug_assert_eq!(top & CLASS_BITS, 0);
+        Self {
+            top_and_class: top | class as usize,
+        }
+    }
+
     /// The end of the usable addresses.
     #[inline]
     pub(crate) fn top(&self) -> usize {
-        self.top
+        self.top_and_class & !CLASS_BITS
     }
 
     /// Lowest usable address.
     #[inline]
     pub(crate) fn bottom(&self) -> usize {
-        self.top - self.class.usable_bytes()
+        self.top() - self.class().usable_bytes()
     }
 
+    #[inline]
     pub(crate) fn class(&self) -> StackClass {
-        self.class
+        StackClass::ALL[(self.top_and_class & CLASS_BITS) % StackClass::ALL.len()]
     }
 
     /// Whether an address lies in this stack's guard.
@@ -96,7 +107,7 @@ impl Stack {
 unsafe impl CoroutineStack for Stack {
     #[inline]
     fn base(&self) -> StackPointer {
-        StackPointer::new(self.top).expect("a stack has a non-zero top")
+        StackPointer::new(self.top()).expect("a stack has a non-zero top")
     }
 
     #[inline]
@@ -237,10 +248,7 @@ impl Class {
             }
             self.arena.0 = start + stride;
             EXISTING.fetch_add(1, Ordering::Relaxed);
-            self.cold.push(Stack {
-                top: start + stride,
-                class,
-            });
+            self.cold.push(Stack::new(start + stride, class));
         }
         self.cold.len() > before
     }
@@ -256,7 +264,7 @@ fn unmap_idle(needed: StackClass) -> bool {
         };
         if let Some(stack) = pool.cold.pop().or_else(|| pool.warm.pop()) {
             // SAFETY: the stack is owned here and nothing on it is alive.
-            unsafe { guard::unmap(stack.bottom() - guard::bytes(), stack.top) };
+            unsafe { guard::unmap(stack.bottom() - guard::bytes(), stack.top()) };
             EXISTING.fetch_sub(1, Ordering::Relaxed);
             return true;
         }
@@ -273,7 +281,7 @@ mod tests {
         let mut batch = Vec::new();
         take(StackClass::Large, 40, &mut batch);
         assert_eq!(batch.len(), 40);
-        let mut bounds: Vec<_> = batch.iter().map(|s| (s.bottom(), s.top)).collect();
+        let mut bounds: Vec<_> = batch.iter().map(|s| (s.bottom(), s.top())).collect();
         bounds.sort_unstable();
         for pair in bounds.windows(2) {
             assert!(
@@ -285,7 +293,7 @@ mod tests {
             // SAFETY: both ends of a stack owned here are mapped and writable.
             unsafe {
                 (stack.bottom() as *mut u8).write_volatile(1);
-                (stack.top as *mut u8).sub(1).write_volatile(1);
+                (stack.top() as *mut u8).sub(1).write_volatile(1);
             }
             assert!(stack.guards(stack.bottom() - 1));
             assert!(!stack.guards(stack.bottom()));

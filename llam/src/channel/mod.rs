@@ -195,6 +195,7 @@ impl<T: Send> Sender<T> {
     /// The value comes back with `EPIPE` when the channel is or gets closed or has no receiver left,
     /// `ECANCELED`, `ETIMEDOUT` (a [`timeout`](fn@crate::time::timeout) around it), `ENOTSUP` outside
     /// a task, `EXDEV` in a task of another runtime.
+    #[inline(always)]
     pub fn send(&self, value: T) -> std::result::Result<(), SendError<T>> {
         self.send_until(value, u64::MAX)
     }
@@ -212,6 +213,7 @@ impl<T: Send> Sender<T> {
         self.send_until(value, time::deadline_after(duration))
     }
 
+    #[inline(always)]
     fn send_until(&self, value: T, deadline_ns: u64) -> std::result::Result<(), SendError<T>> {
         let until = time::effective_deadline(deadline_ns);
         Self::pass(value, |word| {
@@ -233,6 +235,7 @@ impl<T: Send> Sender<T> {
         })
     }
 
+    #[inline(always)]
     fn pass(
         value: T,
         call: impl FnOnce(*mut c_void) -> std::ffi::c_int,
@@ -303,6 +306,7 @@ impl<T: Send> Receiver<T> {
     /// `EPIPE` closed and drained; `ECANCELED`; `ETIMEDOUT` (a
     /// [`timeout`](fn@crate::time::timeout) around it); `ENOTSUP` outside a task; `EXDEV` in a task of
     /// another runtime. Nothing is taken then.
+    #[inline(always)]
     pub fn recv(&self) -> Result<T> {
         self.recv_until(u64::MAX)
     }
@@ -316,6 +320,7 @@ impl<T: Send> Receiver<T> {
         self.recv_until(time::deadline_after(duration))
     }
 
+    #[inline(always)]
     fn recv_until(&self, deadline_ns: u64) -> Result<T> {
         let until = time::effective_deadline(deadline_ns);
         let mut word = std::ptr::null_mut();
@@ -346,6 +351,7 @@ impl<T: Send> Receiver<T> {
     /// # Errors
     ///
     /// As there, but for `EPIPE`.
+    #[inline(always)]
     pub fn recv_option(&self) -> Result<Option<T>> {
         open(self.recv())
     }

@@ -148,6 +148,7 @@ unsafe impl<T> Sync for JoinHandle<T> {}
 impl<T: Send + 'static> JoinHandle<T> {
     /// Every owning spawn of the crate ends here.
     #[track_caller]
+    #[inline(always)]
     pub(crate) fn spawn<F>(
         target: Target,
         options: &SpawnOptions,
@@ -176,6 +177,7 @@ impl<T> JoinHandle<T> {
     ///
     /// [`JoinError::Panic`] when the task panicked; [`JoinError::Runtime`] when the wait failed;
     /// [`JoinError::MissingResult`] when [`join_until`](Self::join_until) took the result before.
+    #[inline(always)]
     pub fn join(mut self) -> std::result::Result<T, JoinError> {
         match self.join_until(u64::MAX)? {
             Some(value) => Ok(value),
@@ -190,6 +192,7 @@ impl<T> JoinHandle<T> {
     ///
     /// As [`join`](Self::join); `ETIMEDOUT` only for a [`timeout`](crate::time::timeout) that ends
     /// before `deadline_ns`.
+    #[inline(always)]
     pub fn join_until(&mut self, deadline_ns: u64) -> std::result::Result<Option<T>, JoinError> {
         let Some(task) = self.task else {
             return Err(JoinError::MissingResult);

@@ -20,7 +20,7 @@ use std::ffi::c_void;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use super::options::SpawnOptions;
@@ -44,10 +44,10 @@ enum Body<F, T> {
 /// Closure, result and name of one task.
 pub(crate) struct Packet<F, T> {
     /// See `shared`.
-    count: AtomicUsize,
+    count: AtomicU32,
     /// Set by the task after its last access to `body`; read with acquire by the handle.
     done: AtomicBool,
-    name: Option<String>,
+    name: Option<Box<str>>,
     body: UnsafeCell<Body<F, T>>,
 }
 
@@ -58,7 +58,7 @@ unsafe impl<F: Send, T: Send> Sync for Packet<F, T> {}
 // SAFETY: one field, which only `Shared` changes.
 unsafe impl<F, T> Counted for Packet<F, T> {
     #[inline]
-    fn count(&self) -> &AtomicUsize {
+    fn count(&self) -> &AtomicU32 {
         &self.count
     }
 }
@@ -199,6 +199,7 @@ impl TaskRef {
         call(self.checked())
     }
 
+    #[inline]
     fn checked(self) -> *mut sys::llam_task_t {
         if self.era == sys::ext::task_era() {
             self.raw
@@ -207,7 +208,8 @@ impl TaskRef {
         }
     }
 
-    /// `llam_join_until`.
+    /// `llam_join_until`. Inlined, as its callers: after a wait every return is predicted wrongly.
+    #[inline(always)]
     pub(crate) fn join_until(self, deadline_ns: u64) -> Result<()> {
         in_turns(deadline_ns, |until| {
             // SAFETY: live, or checked by the engine.
@@ -231,10 +233,16 @@ const TURN_NS: u64 = 5_000_000;
 
 /// Makes a call that waits until a deadline and uses task handles. On an SDK 1.x a host thread waits in
 /// turns, between which the runtime may end.
+#[inline(always)]
 pub(crate) fn in_turns(deadline_ns: u64, call: impl Fn(u64) -> i32) -> Result<()> {
     if sys::ext::ABI_MAJOR != 1 || super::is_inside() {
         return check(call(deadline_ns));
     }
+    by_turns(deadline_ns, call)
+}
+
+#[cold]
+fn by_turns(deadline_ns: u64, call: impl Fn(u64) -> i32) -> Result<()> {
     loop {
         let until = deadline_ns.min(time::now_ns().saturating_add(TURN_NS));
         let outcome = {
@@ -275,6 +283,7 @@ impl Target {
 /// What `f` and `T` borrow lives until the task has ended and its outcome has been taken or
 /// discarded.
 #[track_caller]
+#[inline(always)]
 pub(crate) unsafe fn launch<'a, F, T>(
     target: Target,
     options: &SpawnOptions,
@@ -286,9 +295,9 @@ where
     T: Send + 'a,
 {
     let (packet, lent) = Shared::pair(Packet {
-        count: AtomicUsize::new(PAIR),
+        count: AtomicU32::new(PAIR),
         done: AtomicBool::new(false),
-        name,
+        name: name.map(String::into_boxed_str),
         body: UnsafeCell::new(Body::Closure(f)),
     });
     let argument = lent.into_raw();
@@ -321,6 +330,7 @@ where
 ///
 /// `entry` may be called once with `argument`, on another thread, at any time until the runtime is
 /// shut down.
+#[inline(always)]
 unsafe fn start(
     target: Target,
     options: &SpawnOptions,
@@ -349,6 +359,15 @@ unsafe fn start(
     if !task.is_null() {
         return Ok(task);
     }
+    start_elsewhere(&target, spawn_on)
+}
+
+/// After a spawn has failed: a host thread without a default runtime gets the runtime made last.
+#[cold]
+fn start_elsewhere(
+    target: &Target,
+    spawn_on: impl Fn(*mut sys::llam_runtime_t, *mut sys::llam_task_group_t) -> *mut sys::llam_task_t,
+) -> Result<*mut sys::llam_task_t> {
     let error = Error::last();
     let names_no_runtime = target.runtime.is_null() && target.group.is_null();
     let is_homeless = names_no_runtime && error.errno() == libc::EINVAL && !super::is_inside();

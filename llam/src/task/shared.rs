@@ -11,7 +11,7 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A value that holds its own count of references.
 ///
@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 ///
 /// `count` returns the same field each time, which nothing but [`Shared`] changes.
 pub(crate) unsafe trait Counted {
-    fn count(&self) -> &AtomicUsize;
+    fn count(&self) -> &AtomicU32;
 }
 
 /// What the count of a value must be when it is given to [`Shared::pair`].
-pub(crate) const PAIR: usize = 2;
+pub(crate) const PAIR: u32 = 2;
 
 pub(crate) struct Shared<P: ?Sized + Counted> {
     value: NonNull<P>,
@@ -137,18 +137,18 @@ impl<P: ?Sized + Counted> Drop for Shared<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::{Arc, Mutex};
 
     struct Value {
-        count: AtomicUsize,
+        count: AtomicU32,
         dropped: Arc<AtomicUsize>,
         log: Mutex<Vec<u32>>,
     }
 
     // SAFETY: one field, used by `Shared` alone.
     unsafe impl Counted for Value {
-        fn count(&self) -> &AtomicUsize {
+        fn count(&self) -> &AtomicU32 {
             &self.count
         }
     }
@@ -161,7 +161,7 @@ mod tests {
 
     fn pair(dropped: &Arc<AtomicUsize>) -> (Shared<Value>, Shared<Value>) {
         Shared::pair(Value {
-            count: AtomicUsize::new(PAIR),
+            count: AtomicU32::new(PAIR),
             dropped: dropped.clone(),
             log: Mutex::default(),
         })
