@@ -16,7 +16,7 @@
 pub(crate) mod guard;
 pub(crate) mod overflow;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use corosensei::stack::{Stack as CoroutineStack, StackPointer};
 use parking_lot::Mutex;
@@ -182,14 +182,22 @@ pub(crate) fn take(class: StackClass, count: usize, batch: &mut Vec<Stack>) {
     }
 }
 
+/// There may be more warm stacks than are kept.
+static MAY_TRIM: AtomicBool = AtomicBool::new(false);
+
 /// Gives stacks back, still warm.
 pub(crate) fn give(class: StackClass, stacks: impl Iterator<Item = Stack>) {
     CLASSES[class as usize].lock().warm.extend(stacks);
+    MAY_TRIM.store(true, Ordering::Release);
 }
 
 /// Releases the pages of surplus warm stacks; true when there are more of them.
 /// Called by workers that have nothing to do.
 pub(crate) fn trim() -> bool {
+    if !MAY_TRIM.load(Ordering::Acquire) {
+        return false;
+    }
+    MAY_TRIM.store(false, Ordering::Relaxed);
     let mut more = false;
     for class in StackClass::ALL {
         let keep = KEEP_WARM[class as usize];
@@ -206,6 +214,9 @@ pub(crate) fn trim() -> bool {
         if !surplus.is_empty() {
             CLASSES[class as usize].lock().cold.extend(surplus);
         }
+    }
+    if more {
+        MAY_TRIM.store(true, Ordering::Release);
     }
     more
 }

@@ -20,7 +20,10 @@ impl Worker {
         let runtime = self.runtime();
         self.sleep.announce();
         runtime.worker_sleeps();
-        if !self.could_work() {
+        if self.could_work() {
+            // The driver was not asked on the way here.
+            self.look_around();
+        } else {
             self.sleep_in_driver();
         }
         self.sleep.wake_up();

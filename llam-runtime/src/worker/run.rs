@@ -91,7 +91,8 @@ impl Worker {
                 continue;
             }
             left = ROUND;
-            if self.look_around() || self.steal() {
+            // The driver is asked by `idle`, in the same system call that waits.
+            if self.look_inside() || self.steal() {
                 continue;
             }
             if self.ended_some.replace(false) {
@@ -117,13 +118,18 @@ impl Worker {
     /// Submits and reaps I/O, fires timers, fetches injected tasks, obeys control requests.
     /// True when a task is ready. Also called by running tasks at safepoints.
     pub(super) fn look_around(&'static self) -> bool {
+        // SAFETY: owner access; the callback touches the run queue only.
+        let driver = unsafe { self.driver() };
+        driver.poll(&self.counters, &mut |task| self.complete(task));
+        self.look_inside()
+    }
+
+    /// As `look_around`, without the driver.
+    fn look_inside(&'static self) -> bool {
         self.called_help.set(false);
         self.round_ns.set(now_ns());
         self.obey_control();
         self.expire_timers();
-        // SAFETY: owner access; the callback touches the run queue only.
-        let driver = unsafe { self.driver() };
-        driver.poll(&self.counters, &mut |task| self.complete(task));
         self.take_injected();
         self.has_ready()
     }

@@ -10,13 +10,20 @@
 //! | `fresh` | owner and thieves take each fresh task once |
 //! | `wait_race` | of wake, timeout and cancel exactly one ends a park (E2) |
 //! | `cancel` | a task that parks while its token is cancelled does not stay parked |
+//! | `spin` | the lock of objects lets one in at a time, and what one wrote the next one sees |
 #![allow(
     dead_code,
     reason = "the included files serve more than the models use"
 )]
 
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+    };
+
+    pub(crate) fn give_way(_attempts: u32) {
+        loom::thread::yield_now();
+    }
 }
 
 #[path = "../../../llam-runtime/src/fresh.rs"]
@@ -25,6 +32,8 @@ mod fresh;
 mod inbox;
 #[path = "../../../llam-runtime/src/sleep.rs"]
 mod sleep;
+#[path = "../../../llam-runtime/src/spin.rs"]
+mod spin;
 #[path = "../../../llam-runtime/src/wait.rs"]
 mod wait;
 

@@ -7,6 +7,7 @@ use loom::thread;
 use crate::fresh::FreshRing;
 use crate::inbox::{Inbox, Linked};
 use crate::sleep::SleepState;
+use crate::spin::SpinLock;
 use crate::wait::{Reason, WaitWord};
 
 struct Node {
@@ -186,5 +187,27 @@ fn cancel() {
         let own = cancelled.load(Ordering::Relaxed) && word.claim(armed, Reason::Cancelled);
         let theirs = canceller.join().expect("the canceller ends");
         assert!(own != theirs, "exactly one of the two ends the park");
+    });
+}
+
+/// Broken on purpose: with a relaxed store in the guard's drop, or a relaxed exchange in `try_take`,
+/// loom reports the accesses of the cell as concurrent.
+#[test]
+fn spin() {
+    loom::model(|| {
+        let lock = Arc::new(SpinLock::new(loom::cell::UnsafeCell::new(0_u32)));
+        let increment = |lock: &SpinLock<loom::cell::UnsafeCell<u32>>| {
+            let held = lock.lock();
+            // SAFETY: the lock is held; loom checks it.
+            held.with_mut(|value| unsafe { *value += 1 });
+        };
+        let other = {
+            let lock = lock.clone();
+            thread::spawn(move || increment(&lock))
+        };
+        increment(&lock);
+        other.join().expect("the other thread ends");
+        // SAFETY: as above.
+        lock.lock().with(|value| assert_eq!(unsafe { *value }, 2));
     });
 }
