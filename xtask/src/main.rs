@@ -3,6 +3,7 @@
 //! Owns the command line; each command is a module of its own.
 
 mod bindings;
+mod instructions;
 mod sdk;
 
 use std::process::ExitCode;
@@ -13,6 +14,9 @@ cargo xtask <command>
   sdk --prefix DIR [--only-1.0]   lay out the engine as a C SDK below DIR
   bindings [--check]              regenerate the Rust bindings from the headers, or check that
                                   headers, bindings, engine and exported symbols agree
+  instructions [--check|--update] [--only ROW]... [--allow-missing]
+                                  count instructions per operation under valgrind, and compare them
+                                  with benches/instructions.json, or write that file
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("sdk") => sdk::main(&arguments[1..]),
         Some("bindings") => bindings::main(&arguments[1..]),
+        Some("instructions") => instructions::main(&arguments[1..]),
         Some("help") => {
             print!("{USAGE}");
             Ok(())
