@@ -4,6 +4,7 @@
 
 mod bindings;
 mod instructions;
+mod rivals;
 mod sdk;
 
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ cargo xtask <command>
   instructions [--check|--update] [--only ROW]... [--allow-missing]
                                   count instructions per operation under valgrind, and compare them
                                   with benches/instructions.json, or write that file
+  rivals [--only NAME]...         build what llam is measured against, as far as this machine
+                                  allows, and list it in target/rivals/rivals.json
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Some("sdk") => sdk::main(&arguments[1..]),
         Some("bindings") => bindings::main(&arguments[1..]),
         Some("instructions") => instructions::main(&arguments[1..]),
+        Some("rivals") => rivals::main(&arguments[1..]),
         Some("help") => {
             print!("{USAGE}");
             Ok(())
