@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 /// Lines of a failed command's output that are kept: the error is at the end.
 const KEPT_LINES: usize = 12;
 
+/// Names the SDK that the published crate is built on.
+const SDK_VARIABLE: &str = "LLAM_RIVAL_SDK";
+
 /// A program that was built.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
@@ -54,6 +57,8 @@ impl Builder {
                 Ok(Program { path, version })
             }
             Source::Go => self.build_go(entry.program),
+            Source::Nginx => self.build_nginx(entry.program),
+            Source::Published => self.build_published(entry.program),
         }
     }
 
@@ -90,6 +95,57 @@ impl Builder {
         Ok(Program { path, version })
     }
 
+    fn build_nginx(&mut self, program: &str) -> Result<Program, String> {
+        let mut version = Command::new("nginx");
+        version.arg("-v");
+        must_be_on_path(&mut version)?;
+        let version = first_line(&mut version)?;
+        let version = version.rsplit(": ").next().unwrap_or_default();
+        let mut cargo = self.cargo("rival-nginx");
+        self.once("rival-nginx", &mut cargo)?;
+        Ok(Program {
+            path: self.output.join("release").join(program),
+            version: version.replace('/', " "),
+        })
+    }
+
+    /// The published crate cannot be told to bring its own engine; it links the static library of an SDK.
+    fn build_published(&mut self, program: &str) -> Result<Program, String> {
+        let prefix = std::env::var_os(SDK_VARIABLE).ok_or_else(|| {
+            format!("{SDK_VARIABLE} does not name the folder of an installed LLAM SDK")
+        })?;
+        let prefix = Path::new(&prefix).canonicalize().map_err(|error| {
+            format!(
+                "{SDK_VARIABLE} names {}, which cannot be found: {error}",
+                prefix.display()
+            )
+        })?;
+        let library = prefix.join("lib/libllam_runtime.a");
+        if !library.is_file() {
+            return Err(format!("{SDK_VARIABLE}: there is no {}", library.display()));
+        }
+        let folder = self.sources.join("published");
+        let version = locked_version(&sdk::read(&folder.join("Cargo.lock"))?, "llam")?;
+        let output = self.output.join("published");
+        let mut cargo = Command::new(sdk::cargo());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("LLAM_SYS_") {
+                cargo.env_remove(name);
+            }
+        }
+        cargo
+            .current_dir(folder)
+            .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
+            .arg(&output)
+            .env("LLAM_SYS_PREFIX", prefix)
+            .env("LLAM_SYS_LINK_KIND", "static");
+        self.once("rival-published", &mut cargo)?;
+        Ok(Program {
+            path: output.join("release").join(program),
+            version,
+        })
+    }
+
     /// Runs a command the first time that `what` is asked for, and remembers how it went.
     fn once(&mut self, what: &str, command: &mut Command) -> Result<(), String> {
         if let Some(result) = self.done.get(what) {
@@ -99,6 +155,19 @@ impl Builder {
         let result = run(command);
         self.done.insert(what.to_owned(), result.clone());
         result
+    }
+}
+
+/// An error says that the program of this command is not installed.
+fn must_be_on_path(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().display().to_string();
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!(
+            "`{program}` does not tell its version: {}",
+            last_lines(&String::from_utf8_lossy(&output.stderr))
+        )),
+        Err(_) => Err(format!("there is no `{program}` on PATH")),
     }
 }
 

@@ -60,6 +60,10 @@ pub(super) enum Source {
     },
     /// A command of the module `benches/rivals/go`.
     Go,
+    /// The launcher of nginx, a package of `benches/rivals`; nginx itself is on PATH or not.
+    Nginx,
+    /// The published crate `llam`, on the SDK that `LLAM_RIVAL_SDK` names.
+    Published,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +93,11 @@ const THREADS: Source = Source::Cargo {
     package: "rival-threads",
     shown: None,
 };
+
+const HYPER: Source = cargo("rival-hyper", "hyper");
+const AXUM: Source = cargo("rival-axum", "axum");
+const ACTIX: Source = cargo("rival-actix", "actix-web");
+const MINIHTTP: Source = cargo("rival-minihttp", "may_minihttp");
 
 const TOKIO_NOTE: &str = "current-thread runtime for one worker, multi-thread for more";
 
@@ -135,6 +144,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     limit("bare-uring", Kind::Echo, BARE_URING, "bare-uring-echo"),
     peer("go", Kind::Echo, Source::Go, "go-echo"),
     Entry {
+        note: "on as many CPUs as workers",
+        ..peer(
+            "llam-published",
+            Kind::Echo,
+            Source::Published,
+            "rival-published",
+        )
+    },
+    Entry {
         note: TOKIO_NOTE,
         ..peer("tokio", Kind::Rt, TOKIO, "tokio-rt")
     },
@@ -157,9 +175,30 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..peer("threads", Kind::Rt, THREADS, "threads-rt")
     },
     peer("go", Kind::Rt, Source::Go, "go-rt"),
+    Entry {
+        note: "a current-thread runtime per worker",
+        ..peer("hyper", Kind::Http, HYPER, "hyper-http")
+    },
+    Entry {
+        note: "on hyper's connection, a current-thread runtime per worker",
+        ..peer("axum", Kind::Http, AXUM, "axum-http")
+    },
+    Entry {
+        note: "a thread that accepts, besides the workers",
+        ..peer("actix-web", Kind::Http, ACTIX, "actix-http")
+    },
+    peer("may-minihttp", Kind::Http, MINIHTTP, "may-minihttp"),
     peer("go", Kind::Http, Source::Go, "go-http"),
+    Entry {
+        note: "`return 200` and no log",
+        ..peer("nginx", Kind::Http, Source::Nginx, "nginx-http")
+    },
     limit("bare-epoll", Kind::Http, BARE_EPOLL, "bare-epoll-http"),
     limit("bare-uring", Kind::Http, BARE_URING, "bare-uring-http"),
+    Entry {
+        note: TOKIO_NOTE,
+        ..peer("tokio", Kind::Fanout, TOKIO, "tokio-chat")
+    },
     peer("go", Kind::Fanout, Source::Go, "go-chat"),
 ];
 

@@ -96,6 +96,17 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket(address, false)
 }
 
+/// Takes an address for a server that must be told a port and cannot say which it got. The socket does not
+/// listen, so it gets no connections; as long as it is there, only sockets that share the port as it does
+/// can bind it.
+pub fn reserve(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
+    let socket = new_socket(address, true)?;
+    socket.bind(&address.into())?;
+    let address = socket.local_addr()?;
+    let address = address.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok((socket, address))
+}
+
 /// One listening socket per worker on the same address; the kernel spreads the connections. For
 /// frameworks whose threads share nothing.
 pub fn listen_shared(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
@@ -109,18 +120,21 @@ pub fn listen_shared(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpL
 }
 
 fn socket(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = new_socket(address, is_shared)?;
+    // Also while connections of an earlier server are in their last wait.
     socket.set_reuse_address(true)?;
-    if is_shared {
-        socket.set_reuse_port(true)?;
-    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+fn new_socket(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    if is_shared {
+        socket.set_reuse_port(true)?;
+    }
+    Ok(socket)
 }
 
 /// Lets SIGTERM and SIGINT end the process with 0, from the signal handler itself: no thread and no
@@ -184,6 +198,17 @@ mod tests {
         ] {
             assert!(parsed(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_reserved_address_can_be_shared_and_gets_no_connections() {
+        let (reserved, address) = reserve(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        assert!(listen(address).is_err(), "it is not kept");
+        let shared = socket(address, true).unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        shared.set_nonblocking(true).unwrap();
+        shared.accept().expect("the connection is here");
+        drop(reserved);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 
 use may::coroutine::{JoinHandle, sleep, yield_now};
 use may::go;
-use rival_common::rt::{BATCH, Timed, sleep_time, sum_below};
+use may::sync::SyncFlag;
+use rival_common::rt::{BATCH, PARK_LOOK, Timed, sleep_time, sum_below};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 fn join_all<T>(batch: Vec<JoinHandle<T>>) -> impl Iterator<Item = T> {
@@ -50,18 +51,19 @@ pub(crate) fn spawn_join_batch(operations: u64) -> Timed {
 }
 
 /// `tasks` coroutines that do nothing but yield. The clock starts when all of them run.
+///
+/// They wait at a gate for it: a worker of may looks for spawned coroutines only when none of its own is
+/// ready, so that one that yields until the others run would wait for ever.
 pub(crate) fn yield_among(tasks: usize, operations: u64) -> Timed {
     let rounds = (operations / tasks as u64).max(1);
     let running = Arc::new(AtomicUsize::new(0));
-    let is_open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::new(SyncFlag::new());
     let mut batch = Vec::with_capacity(tasks);
     for _ in 0..tasks {
-        let (running, is_open) = (running.clone(), is_open.clone());
+        let (running, gate) = (running.clone(), gate.clone());
         batch.push(go!(move || {
             running.fetch_add(1, Ordering::Relaxed);
-            while !is_open.load(Ordering::Relaxed) {
-                yield_now();
-            }
+            gate.wait();
             for _ in 0..rounds {
                 yield_now();
             }
@@ -69,10 +71,10 @@ pub(crate) fn yield_among(tasks: usize, operations: u64) -> Timed {
         }));
     }
     while running.load(Ordering::Relaxed) < tasks {
-        yield_now();
+        sleep(PARK_LOOK);
     }
     let start = Instant::now();
-    is_open.store(true, Ordering::Relaxed);
+    gate.fire();
     let done: u64 = join_all(batch).sum();
     let elapsed = start.elapsed();
     assert_eq!(done, rounds * tasks as u64, "every task has yielded");
