@@ -41,6 +41,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), String> {
     for entry in ENTRIES.iter().filter(is_chosen) {
         found.add(entry, make(&mut builder, entry));
     }
+    found.sort();
     found.write(&list)?;
     found.print(&list);
     Ok(())
@@ -139,6 +140,17 @@ impl Found {
         }
     }
 
+    /// Brings what an earlier command has found into the order of the table.
+    fn sort(&mut self) {
+        let place = |value: &Value| {
+            let is_it =
+                |entry: &Entry| value["name"] == entry.name && value["kind"] == entry.kind.name();
+            ENTRIES.iter().position(is_it)
+        };
+        self.built.sort_by_key(place);
+        self.skipped.sort_by_key(place);
+    }
+
     fn write(&self, list: &Path) -> Result<(), String> {
         let whole = json!({ "built": self.built, "skipped": self.skipped });
         sdk::write(list, &format!("{whole:#}\n"))
@@ -196,6 +208,13 @@ mod tests {
         found.add(&ENTRIES[0], Err("no luck".to_owned()));
         found.built.push(json!({"name": "other", "kind": "echo"}));
         found.write(&list).unwrap();
+        let last = ENTRIES.len() - 1;
+        found.add(&ENTRIES[last], Err("no luck".to_owned()));
+        found.add(&ENTRIES[1], Err("no luck".to_owned()));
+        found.sort();
+        let whys = found.skipped.iter().map(|value| &value["name"]);
+        let names = [0, 1, last].map(|place| ENTRIES[place].name);
+        assert!(whys.eq(names), "the order is that of the table");
         let rest = Found::read_without(&list, &words(&[ENTRIES[0].name]));
         let all = Found::read_without(&list, &[]);
         std::fs::remove_file(&list).unwrap();

@@ -20,13 +20,16 @@ use rival_common::rt::{self, Arguments, BATCH, CROWD, Timed};
 const USUAL_MAPPINGS: u32 = 65_530;
 /// Mappings for all that is not a stack.
 const OTHER_MAPPINGS: u32 = 2_000;
+/// may takes 0 for its default.
+const LEAST_POOL: usize = 1;
 
 fn main() {
     let arguments = Arguments::parse(&[]);
     let max_coroutines = max_coroutines();
-    // As many stacks as the rows with many coroutines use at once, but for the memory rows the default.
+    // As many stacks as the rows with many coroutines use at once. Hardly any for the memory rows: stacks that are
+    // there before would not be counted.
     let pool_capacity = if arguments.is_parking() {
-        rival_may::POOL_CAPACITY
+        LEAST_POOL
     } else {
         BATCH as usize
     };
