@@ -3,6 +3,7 @@
 //! Owns every option with its default, unit and bounds, so that the subcommands get values they can
 //! use as they are. Read by `main`.
 
+use crate::compare::CompareArguments;
 use crate::load::payload;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -30,6 +31,12 @@ pub(crate) enum Command {
     Idle(IdleArguments),
     /// The runtime's operations: spawn, yield, channels, select, mutex, sleep, memory of tasks
     Rt(RtArguments),
+    /// llam beside its rivals: interleaved samples, medians with spread, ratios
+    ///
+    /// cargo xtask rivals builds the rivals first. Each sample has a server and a load in new processes,
+    /// pinned to CPUs of their own where there are enough. A sample with faults is in no figure; one
+    /// that something else on the machine disturbed is taken again a few times and marked if that did not help.
+    Compare(Box<CompareArguments>),
 }
 
 /// Which server is measured.
@@ -171,7 +178,7 @@ impl Profile {
     }
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if rate == 0.0 || (0.001..=1e9).contains(&rate) => Ok(rate),
         _ => Err("not 0 and not a number from 0.001 to 1000000000".to_owned()),
@@ -192,7 +199,7 @@ fn parse_time_or_zero(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let time = parse_time_or_zero(text)?;
     if time < Duration::from_millis(1) {
         return Err("less than a millisecond".to_owned());

@@ -7,6 +7,7 @@ use crate::args::EchoArguments;
 use crate::load::{self, Measured, Plan, ThreadLoad};
 use crate::machine::Machine;
 use crate::process;
+use crate::program::Program;
 use crate::report::{self, PERCENTILE_HEADER, Percentiles, Report, bytes};
 use crate::server::Server;
 use serde::Serialize;
@@ -76,7 +77,7 @@ pub(crate) fn run(arguments: &EchoArguments) -> Result<(), String> {
         return Err("more threads than connections".to_owned());
     }
     process::allow_descriptors(arguments.connections as usize + OTHER_DESCRIPTORS)?;
-    let server = Server::from_arguments(&arguments.server)?;
+    let server = Server::from_arguments(&arguments.server, Program::Echo)?;
     let plan = plan(arguments, &server);
     let began = SystemTime::now() + plan.warmup;
     let measured = load::run(&plan, || server.usage())?;

@@ -8,6 +8,7 @@ use crate::load::payload::{self, Mark, Reading};
 use crate::load::{histogram, record, source};
 use crate::machine::Machine;
 use crate::process;
+use crate::program::Program;
 use crate::report::{PERCENTILE_HEADER, Percentiles, Report, bytes};
 use crate::server::Server;
 use hdrhistogram::Histogram;
@@ -52,7 +53,7 @@ struct Summary {
 pub(crate) fn run(arguments: &IdleArguments) -> Result<(), String> {
     let connections = arguments.connections as usize;
     process::allow_descriptors(connections + OTHER_DESCRIPTORS)?;
-    let server = Server::from_arguments(&arguments.server)?;
+    let server = Server::from_arguments(&arguments.server, Program::Echo)?;
     let look = || {
         server
             .usage()?

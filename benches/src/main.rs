@@ -5,7 +5,9 @@
 //! | `args` | the command line |
 //! | `load` | the load side: threads, connections, checking, histograms |
 //! | `echo`, `idle`, `rt` | one subcommand each |
+//! | `compare` | llam beside its rivals |
 //! | `server` | the measured server, started here or elsewhere |
+//! | `program` | which program that is |
 //! | `process` | what Linux tells about a process |
 //! | `machine` | what a result must be quoted with |
 //! | `report` | tables, JSON and histogram logs |
@@ -15,11 +17,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod compare;
 mod echo;
 mod idle;
 mod load;
 mod machine;
 mod process;
+mod program;
 mod report;
 mod rt;
 mod server;
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
         Command::Echo(arguments) => echo::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
         Command::Rt(arguments) => rt::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

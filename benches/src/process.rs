@@ -51,7 +51,7 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
 
 /// All that are alive below `pid`, without it. Empty too where the kernel does not list children
 /// (`CONFIG_PROC_CHILDREN`).
-fn descendants(pid: u32) -> Vec<u32> {
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
@@ -99,9 +99,7 @@ pub(crate) fn own_cpu_time() -> Duration {
             [usage.user_time(), usage.system_time()]
                 .into_iter()
                 .map(|time| {
-                    Duration::from_micros(
-                        time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64,
-                    )
+                    Duration::from_micros(time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64)
                 })
                 .sum()
         })

@@ -100,7 +100,11 @@ pub(crate) const PERCENTILE_HEADER: &str = concat!(
 
 /// A time with three digits and a unit.
 pub(crate) fn time(ns: u64) -> String {
-    let ns = ns as f64;
+    time_of(ns as f64)
+}
+
+/// The same of a number that may have a fraction.
+pub(crate) fn time_of(ns: f64) -> String {
     let (value, unit) = match ns {
         ..1e3 => (ns, "ns"),
         ..1e6 => (ns / 1e3, "µs"),
@@ -123,6 +127,20 @@ pub(crate) fn bytes(bytes: u64) -> String {
         ..1048576.0 => format!("{:.1} KiB", bytes / 1024.0),
         _ => format!("{:.1} MiB", bytes / 1048576.0),
     }
+}
+
+/// Median, least and greatest; `None` of nothing.
+pub(crate) fn median_and_spread(values: &[f64]) -> Option<(f64, f64, f64)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (least, greatest) = (*sorted.first()?, *sorted.last()?);
+    let middle = sorted.len() / 2;
+    let median = if sorted.len() % 2 == 1 {
+        sorted[middle]
+    } else {
+        f64::midpoint(sorted[middle - 1], sorted[middle])
+    };
+    Some((median, least, greatest))
 }
 
 /// Writes one histogram per second in the format of HdrHistogram's log viewers: values in

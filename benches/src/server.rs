@@ -1,28 +1,22 @@
 //! The server under measurement.
 //!
 //! Owns [`Server`]: an address, and the process behind it when that is known. A server that is started
-//! here is the echo example, in its own process, so that its CPU time and memory are its own. It is
-//! ended when its value is dropped. Called by `echo` and `idle`.
+//! here (see `program`) has its own process, so that its CPU time and memory are its own. It is
+//! ended when its value is dropped. Called by the subcommands that load servers.
 
 use crate::args::{Profile, ServerArguments};
 use crate::process::{self, Usage};
+use crate::program::{self, Program};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a server may take to say that it listens, and to stop.
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// Programs of one build differ by less.
-const SAME_BUILD: Duration = Duration::from_secs(120);
-
-/// Where the echo example's sources are.
-const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -36,8 +30,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The one that was named, or a new one. An error is one phrase.
-    pub(crate) fn from_arguments(arguments: &ServerArguments) -> Result<Self, String> {
+    /// The one that was named, or a new process of `program`. An error is one phrase.
+    pub(crate) fn from_arguments(
+        arguments: &ServerArguments,
+        program: Program,
+    ) -> Result<Self, String> {
         match arguments.address {
             Some(address) => Ok(Self {
                 address,
@@ -46,18 +43,17 @@ impl Server {
                 pid: arguments.pid,
                 child: None,
             }),
-            None => Self::start(arguments.server_workers, arguments.profile),
+            None => Self::start(program, arguments.server_workers, arguments.profile),
         }
     }
 
-    fn start(workers: Option<u32>, profile: Profile) -> Result<Self, String> {
-        let program = find_program()?;
+    fn start(program: Program, workers: Option<u32>, profile: Profile) -> Result<Self, String> {
+        let (program, arguments) = program.command()?;
         let mut command = Command::new(&program);
         command
-            .args(["--listen", "127.0.0.1:0", "--quiet"])
-            .env("LLAM_RUNTIME_PROFILE", profile.name())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0"])
+            .env("LLAM_RUNTIME_PROFILE", profile.name());
         let workers_text = match workers {
             Some(workers) => {
                 command.args(["--workers", &workers.to_string()]);
@@ -65,34 +61,50 @@ impl Server {
             }
             None => "one worker per CPU".to_owned(),
         };
+        let mut server = Self::launch(&mut command)?;
+        server.description = format!("{}, {workers_text}, {}", program.display(), profile.name());
+        server.note = program::age_note(&program);
+        Ok(server)
+    }
+
+    /// Starts a program that prints ` listening on ADDRESS` in its first line. When standard error is
+    /// piped, its last line is part of the error of a program that does not.
+    pub(crate) fn launch(command: &mut Command) -> Result<Self, String> {
+        let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        let stdout = child.stdout.take();
+            .map_err(|error| format!("cannot start {program}: {error}"))?;
+        let first_line = read_first(child.stdout.take());
+        let complaint = child.stderr.take().map(read_last);
         let mut server = Self {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            description: format!("{}, {workers_text}, {}", program.display(), profile.name()),
-            note: age_note(&program),
+            description: program.clone(),
+            note: None,
             pid: Some(child.id()),
             child: Some(child),
         };
-        let (sender, first_line) = mpsc::channel();
-        thread::spawn(move || {
-            let mut lines = stdout
-                .into_iter()
-                .flat_map(|out| BufReader::new(out).lines());
-            // The receiver may have given up; the rest is read so that the server can write it.
-            let _ = sender.send(lines.next());
-            lines.for_each(drop);
-        });
-        server.address = first_line
-            .recv_timeout(LIMIT)
-            .ok()
-            .flatten()
-            .and_then(Result::ok)
-            .and_then(|line| line.strip_prefix("echo listening on ")?.parse().ok())
-            .ok_or_else(|| format!("{} does not say where it listens", program.display()))?;
+        let line = first_line.recv_timeout(LIMIT).ok().flatten();
+        match line.as_deref().and_then(address_in) {
+            Some(address) => server.address = address,
+            None => {
+                // Ends the program, so that its complaint is complete.
+                drop(server);
+                let complaint = complaint.and_then(|complaint| complaint.recv_timeout(LIMIT).ok());
+                let complaint = complaint.filter(|line| !line.is_empty());
+                return Err(match complaint {
+                    Some(line) => format!("{program} does not say where it listens: {line}"),
+                    None => format!("{program} does not say where it listens"),
+                });
+            }
+        }
         Ok(server)
+    }
+
+    /// The process of a server that was started here, or that was named.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.pid
     }
 
     /// Looks at the process, if it is known.
@@ -100,18 +112,30 @@ impl Server {
         self.pid.map(process::usage).transpose()
     }
 
+    /// How a server that was started here has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok().flatten()
+    }
+
     /// Asks a server that was started here to stop, and says when it did not do so properly.
-    pub(crate) fn stop(mut self) -> Result<(), String> {
+    pub(crate) fn stop(self) -> Result<(), String> {
+        match self.terminate()? {
+            Some(status) if !status.success() => Err(format!("the server ended with {status}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends SIGTERM to a server that was started here and waits for its end, however it takes it.
+    pub(crate) fn terminate(mut self) -> Result<Option<ExitStatus>, String> {
         let Some(child) = &mut self.child else {
-            return Ok(());
+            return Ok(None);
         };
         kill_process(Pid::from_child(child), Signal::TERM)
             .map_err(|error| format!("cannot stop the server: {error}"))?;
         let end = Instant::now() + LIMIT;
         loop {
             match child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => return Err(format!("the server ended with {status}")),
+                Ok(Some(status)) => return Ok(Some(status)),
                 Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(2)),
                 Ok(None) => return Err(format!("the server does not stop within {LIMIT:?}")),
                 Err(error) => return Err(format!("cannot wait for the server: {error}")),
@@ -122,71 +146,80 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Both fail when it has ended already.
+        if let Some(child) = &mut self.child
+            && !matches!(child.try_wait(), Ok(Some(_)))
+        {
+            // What a server of several processes leaves behind would stay for ever.
+            let descendants = process::descendants(child.id());
+            // All of these fail when somebody has ended already.
             let _ = child.kill();
+            for process in descendants {
+                let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+                let _ = process.map(|process| kill_process(process, Signal::KILL));
+            }
             let _ = child.wait();
         }
     }
 }
 
-/// The echo example next to this program; built when it is not there.
-fn find_program() -> Result<PathBuf, String> {
-    let own = std::env::current_exe()
-        .map_err(|error| format!("cannot tell where this program is: {error}"))?;
-    let folder = own.parent().ok_or("this program is in no folder")?;
-    let program = folder.join("echo");
-    if !program.is_file() {
-        build_program(folder)?;
-    }
-    if program.is_file() {
-        Ok(program)
-    } else {
-        Err(format!(
-            "there is no {}; cargo build -p echo makes it, --address measures another server",
-            program.display()
-        ))
-    }
+/// The first line, sent when it is there; the rest is read so that the program can write it.
+fn read_first(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Option<String>> {
+    let (sender, first_line) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = pipe
+            .into_iter()
+            .flat_map(|pipe| BufReader::new(pipe).lines().map_while(Result::ok));
+        // The receiver may have given up.
+        let _ = sender.send(lines.next());
+        lines.for_each(drop);
+    });
+    first_line
 }
 
-/// Says when the server may be of an older source than this program. The two are built by
-/// different commands.
-fn age_note(program: &Path) -> Option<String> {
-    let built = |path: &Path| path.metadata().and_then(|file| file.modified());
-    let own = built(&std::env::current_exe().ok()?).ok()?;
-    let ahead = own.duration_since(built(program).ok()?).ok()?;
-    (ahead > SAME_BUILD).then(|| {
-        format!(
-            "{} is older than llam-bench; cargo build -p echo brings it up to date",
-            program.display()
-        )
-    })
+/// The last line that is not empty, sent at the end.
+fn read_last(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, last_line) = mpsc::channel();
+    thread::spawn(move || {
+        let lines = BufReader::new(pipe).lines().map_while(Result::ok);
+        let lines = lines.filter(|line| !line.trim().is_empty());
+        // Nobody asks when the program worked.
+        let _ = sender.send(lines.last().unwrap_or_default());
+    });
+    last_line
 }
 
-/// Builds into the target folder and with the profile that this program's folder belongs to.
-fn build_program(folder: &Path) -> Result<(), String> {
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(name) => name,
-    };
-    let target = folder.parent().unwrap_or(folder);
-    let status = Command::new("cargo")
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "echo",
-            "--profile",
-            profile,
-        ])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(WORKSPACE)
-        .status()
-        .map_err(|error| format!("cannot build the echo example with cargo: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("building the echo example failed with {status}"))
+/// `NAME listening on ADDRESS`, and maybe more.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once(" listening on ")?;
+    address.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_behind_the_words() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let lines = [
+            "a listening on 127.0.0.1:80",
+            "b listening on 127.0.0.1:80 mode=x",
+        ];
+        assert_eq!(lines.map(address_in), [Some(address); 2]);
+        for line in ["", "listening on", "a listening on nothing", "127.0.0.1:80"] {
+            assert_eq!(address_in(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_does_not_listen_is_quoted() {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "echo first >&2; echo no address >&2; exit 3"])
+            .stderr(Stdio::piped());
+        let error = Server::launch(&mut command).unwrap_err();
+        assert_eq!(error, "sh does not say where it listens: no address");
+        let error = Server::launch(&mut Command::new("/nonexistent/x")).unwrap_err();
+        assert!(error.starts_with("cannot start /nonexistent/x"), "{error}");
     }
 }

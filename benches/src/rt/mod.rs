@@ -124,21 +124,15 @@ struct Row {
 
 impl Row {
     fn new(name: &str, operation: &str, unit: &'static str, count: u64, runs: Vec<f64>) -> Self {
-        let mut sorted = runs.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 {
-            sorted[middle]
-        } else {
-            f64::midpoint(sorted[middle - 1], sorted[middle])
-        };
+        // There is at least one run.
+        let (median, least, greatest) = report::median_and_spread(&runs).unwrap_or_default();
         Self {
             name: name.to_owned(),
             operation: operation.to_owned(),
             unit,
             median,
-            least: sorted[0],
-            greatest: sorted[sorted.len() - 1],
+            least,
+            greatest,
             runs,
             count,
         }
