@@ -17,6 +17,9 @@ use std::time::Duration;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Write the result as a page as well: one HTML file that needs nothing beside itself
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

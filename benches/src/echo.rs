@@ -146,6 +146,12 @@ fn summary(plan: &Plan, measured: &Measured) -> Summary {
     });
     let latency = Percentiles::of(&outcome.latency);
     let lateness = Percentiles::of(&outcome.lateness);
+    let load_limits = load_limits(
+        &outcome.threads,
+        latency.as_ref(),
+        lateness.as_ref(),
+        outcome.port_shortages,
+    );
     Summary {
         answers: outcome.answers,
         requests_per_second: outcome.answers as f64 / seconds,
@@ -161,7 +167,7 @@ fn summary(plan: &Plan, measured: &Measured) -> Summary {
                 waiting_for_a_cpu: thread.waiting,
             })
             .collect(),
-        load_limits: load_limits(&outcome.threads, latency, lateness, outcome.port_shortages),
+        load_limits,
         unfinished: outcome.unfinished,
         faults: outcome.faults,
         total_faults: outcome.faults.total(),
@@ -171,8 +177,8 @@ fn summary(plan: &Plan, measured: &Measured) -> Summary {
 /// Why the load side may have been the limit, one phrase each.
 fn load_limits(
     threads: &[ThreadLoad],
-    latency: Option<Percentiles>,
-    lateness: Option<Percentiles>,
+    latency: Option<&Percentiles>,
+    lateness: Option<&Percentiles>,
     port_shortages: u64,
 ) -> Vec<String> {
     let mut limits = Vec::new();
@@ -288,7 +294,8 @@ mod tests {
             Percentiles::of(&histogram)
         };
         let latency = percentiles(Duration::from_millis(1));
-        load_limits(&threads, latency, percentiles(late), port_shortages).len()
+        let late = percentiles(late);
+        load_limits(&threads, latency.as_ref(), late.as_ref(), port_shortages).len()
     }
 
     #[test]

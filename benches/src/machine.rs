@@ -5,6 +5,10 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::SystemTime;
+
+const GOVERNOR: &str = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+const VULNERABILITIES: &str = "/sys/devices/system/cpu/vulnerabilities";
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Machine {
@@ -14,6 +18,14 @@ pub(crate) struct Machine {
     pub(crate) cpus: usize,
     pub(crate) memory_bytes: u64,
     pub(crate) kernel: String,
+    /// What the kernel says of the CPU's vulnerabilities, but for those that it does not have.
+    pub(crate) mitigations: BTreeMap<String, String>,
+    /// Of the first CPU; `None` where the frequency is nobody's business, as in most guests.
+    pub(crate) governor: Option<String>,
+    /// How many connections may wait for an accept.
+    pub(crate) somaxconn: Option<u32>,
+    /// When the report was made, UTC.
+    pub(crate) date: String,
     pub(crate) command: Vec<String>,
     /// Variables that change what the runtime does.
     pub(crate) environment: BTreeMap<String, String>,
@@ -40,6 +52,12 @@ impl Machine {
             cpus: std::thread::available_parallelism().map_or(0, usize::from),
             memory_bytes: memory_kib.parse::<u64>().unwrap_or(0) * 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            mitigations: mitigations(),
+            governor: fs::read_to_string(GOVERNOR)
+                .ok()
+                .map(|text| text.trim().to_owned()),
+            somaxconn: read("/proc/sys/net/core/somaxconn").trim().parse().ok(),
+            date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             command: std::env::args_os()
                 .map(|argument| argument.to_string_lossy().into_owned())
                 .collect(),
@@ -71,4 +89,19 @@ impl Machine {
         text.push('\n');
         text
     }
+}
+
+fn mitigations() -> BTreeMap<String, String> {
+    let files = fs::read_dir(VULNERABILITIES)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let states = files.filter_map(|file| {
+        let state = fs::read_to_string(file.path()).ok()?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        Some((name, state.trim().to_owned()))
+    });
+    states
+        .filter(|(_, state)| state != "Not affected")
+        .collect()
 }

@@ -11,6 +11,7 @@
 //! | `process` | what Linux tells about a process |
 //! | `machine` | what a result must be quoted with |
 //! | `report` | tables, JSON and histogram logs |
+//! | `page` | the same as an HTML page |
 //!
 //! This file owns the process and its exit codes: 0 measured and all answers right, 1 could not
 //! measure or an answer was wrong, 2 bad command line.
@@ -22,6 +23,7 @@ mod echo;
 mod idle;
 mod load;
 mod machine;
+mod page;
 mod process;
 mod program;
 mod report;
@@ -33,17 +35,23 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Echo(arguments) => echo::run(&arguments),
-        Command::Idle(arguments) => idle::run(&arguments),
-        Command::Rt(arguments) => rt::run(&arguments),
-        Command::Compare(arguments) => compare::run(&arguments),
-    };
-    match result {
+    match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("llam-bench: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    if let Some(path) = arguments.report {
+        page::choose(path)?;
+    }
+    match arguments.command {
+        Command::Echo(arguments) => echo::run(&arguments),
+        Command::Idle(arguments) => idle::run(&arguments),
+        Command::Rt(arguments) => rt::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
     }
 }

@@ -4,10 +4,11 @@
 //! subcommands.
 
 use crate::machine::Machine;
+use crate::page;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -23,12 +24,13 @@ pub(crate) struct Report<S, R> {
 }
 
 impl<S: Serialize, R: Serialize> Report<S, R> {
-    /// Prints JSON, or the table with the machine under it.
+    /// Prints JSON, or the table with the machine under it, and writes the page that was asked for.
     pub(crate) fn print(
         &self,
         as_json: bool,
         table: impl FnOnce(&Self) -> String,
     ) -> Result<(), String> {
+        page::write(self)?;
         if as_json {
             let text = serde_json::to_string_pretty(self)
                 .map_err(|error| format!("cannot write JSON: {error}"))?;
@@ -48,8 +50,12 @@ pub(crate) fn print(text: &str) -> Result<(), String> {
         .map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
+/// Points of a curve for each tenfold of samples; six tenfolds and the maximum are 97 points.
+const POINTS_PER_DECADE: u32 = 16;
+const DECADES: u32 = 6;
+
 /// What is quoted of a histogram, in nanoseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Percentiles {
     pub(crate) samples: u64,
     pub(crate) p50: u64,
@@ -58,6 +64,9 @@ pub(crate) struct Percentiles {
     pub(crate) p99_9: u64,
     pub(crate) p99_99: u64,
     pub(crate) max: u64,
+    /// Percentile and value, even steps of log(1 / (1 - p)) as far as there are samples; the last one is
+    /// the maximum, at 100.
+    pub(crate) curve: Vec<(f64, u64)>,
 }
 
 impl Percentiles {
@@ -71,6 +80,7 @@ impl Percentiles {
             p99_9: histogram.value_at_quantile(0.999),
             p99_99: histogram.value_at_quantile(0.9999),
             max: histogram.max(),
+            curve: curve(histogram),
         })
     }
 
@@ -90,6 +100,21 @@ impl Percentiles {
         row.push_str(&format!("{:>12}\n", self.samples));
         row
     }
+}
+
+fn curve(histogram: &Histogram<u64>) -> Vec<(f64, u64)> {
+    let least_share = 1.0 / histogram.len() as f64;
+    let mut points: Vec<_> = (0..POINTS_PER_DECADE * DECADES)
+        .map(|step| 10_f64.powf(-f64::from(step) / f64::from(POINTS_PER_DECADE)))
+        .take_while(|share| *share >= least_share)
+        .map(|share| {
+            // Seven digits tell all steps apart, and keep the JSON short.
+            let percentile = ((1.0 - share) * 1e9).round() / 1e7;
+            (percentile, histogram.value_at_quantile(1.0 - share))
+        })
+        .collect();
+    points.push((100.0, histogram.max()));
+    points
 }
 
 /// The columns of [`Percentiles::row`].
@@ -125,8 +150,48 @@ pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {
         ..1024.0 => format!("{bytes:.0} B"),
         ..1048576.0 => format!("{:.1} KiB", bytes / 1024.0),
-        _ => format!("{:.1} MiB", bytes / 1048576.0),
+        ..1073741824.0 => format!("{:.1} MiB", bytes / 1048576.0),
+        _ => format!("{:.1} GiB", bytes / 1073741824.0),
     }
+}
+
+/// What a number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Unit {
+    /// Something per second.
+    Rate,
+    Ns,
+    Bytes,
+}
+
+impl Unit {
+    /// A value with its unit; rates have none, since the metric's name says what they count.
+    pub(crate) fn show(self, value: f64) -> String {
+        match self {
+            Self::Rate => grouped(value),
+            Self::Ns => time_of(value),
+            // The price of one task or connection in full: a tenth of a KiB would hide differences.
+            Self::Bytes if value < 1048576.0 => format!("{value:.0} B"),
+            Self::Bytes => bytes(value.round() as u64),
+        }
+    }
+}
+
+/// A whole number with a comma before each three digits; one below 100 keeps two digits of its fraction.
+pub(crate) fn grouped(value: f64) -> String {
+    if value.abs() < 100.0 && value.fract() != 0.0 {
+        return format!("{value:.2}");
+    }
+    let digits = format!("{:.0}", value.abs());
+    let mut text = if value < 0.0 { "-" } else { "" }.to_owned();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Median, least and greatest; `None` of nothing.
@@ -186,6 +251,12 @@ mod tests {
         assert_eq!(bytes(100), "100 B");
         assert_eq!(bytes(4_543), "4.4 KiB");
         assert_eq!(bytes(3 << 20), "3.0 MiB");
+        assert_eq!(bytes(24 << 30), "24.0 GiB");
+        let numbers = [0.0, 7.25, 999.6, 123_456.0, 1e6, -5_000.0].map(grouped);
+        assert_eq!(
+            numbers,
+            ["0", "7.25", "1,000", "123,456", "1,000,000", "-5,000"]
+        );
     }
 
     #[test]
@@ -207,5 +278,21 @@ mod tests {
             assert!(error * 1000 <= expected, "{value} for {expected}");
         }
         assert!(Percentiles::of(&Histogram::new(3).unwrap()).is_none());
+
+        let curve = found.curve;
+        assert_eq!(
+            curve.len(),
+            66,
+            "16 for each tenfold, both ends, and the maximum"
+        );
+        assert_eq!((curve[0].0, curve[65]), (0.0, (100.0, found.max)));
+        assert_eq!((curve[16].0, curve[64].0), (90.0, 99.99));
+        for (percentile, value) in curve {
+            let exact = (percentile * 100.0).max(1.0);
+            assert!(
+                (value as f64 - exact).abs() <= exact * 0.001 + 1.0,
+                "{percentile}: {value}"
+            );
+        }
     }
 }

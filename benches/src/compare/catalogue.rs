@@ -166,7 +166,7 @@ impl Built {
             version: self.version.clone(),
             command,
             environment: Vec::new(),
-            note: self.note.clone(),
+            note: self.note.clone().filter(|note| !note.is_empty()),
         }
     }
 }

@@ -4,31 +4,9 @@
 //! [`Observed`] rows. Called by `sample`, `tally` and the module.
 
 use super::arguments::Kind;
-use crate::report;
+use crate::report::{self, Unit};
 use serde::Serialize;
 use serde_json::Value;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Unit {
-    /// Something per second.
-    Rate,
-    Ns,
-    Bytes,
-}
-
-impl Unit {
-    /// A value with its unit; rates have none, since the metric's name says what they count.
-    pub(crate) fn show(self, value: f64) -> String {
-        match self {
-            Self::Rate => format!("{value:.0}"),
-            Self::Ns => report::time_of(value),
-            // The price of one task or connection in full: a tenth of a KiB would hide differences.
-            Self::Bytes if value < 1048576.0 => format!("{value:.0} B"),
-            Self::Bytes => report::bytes(value.round() as u64),
-        }
-    }
-}
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Metric {

@@ -18,6 +18,8 @@ pub(crate) struct Row {
     pub(crate) metrics: Vec<&'static Metric>,
     /// In the order of the entries; who has no sample is missing.
     pub(crate) cells: Vec<Cell>,
+    /// The entry that the ratios are about: llam, or the first of its kind when that has no sample.
+    pub(crate) ours: Option<String>,
     /// By metric.
     pub(crate) ratios: BTreeMap<&'static str, Ratios>,
 }
@@ -50,7 +52,7 @@ pub(crate) struct Figure {
     pub(crate) samples: Vec<f64>,
 }
 
-/// Our median divided by that of others: above 1 we have more.
+/// Our median divided by that of others: above 1 we have more of it, for better or worse.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Ratios {
     pub(crate) to_each: BTreeMap<String, f64>,
@@ -118,12 +120,15 @@ fn row(name: &str, taken: &[Taken], entries: &[Entry]) -> Row {
             (!of_entry.is_empty()).then(|| cell(entry, &of_entry, &metrics))
         })
         .collect();
+    let ours = cells.iter().find(|cell| cell.entry == OURS);
+    let ours = ours.or_else(|| cells.iter().find(|cell| cell.role == Role::Ours));
     let ratios = metrics
         .iter()
-        .filter_map(|metric| Some((metric.key, ratios(metric, &cells)?)))
+        .filter_map(|metric| Some((metric.key, ratios(metric, ours?, &cells)?)))
         .collect();
     Row {
         name: name.to_owned(),
+        ours: ours.map(|cell| cell.entry.clone()),
         metrics,
         cells,
         ratios,
@@ -181,17 +186,13 @@ fn median_curve(taken: &[&Taken]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// `None` when we have no figure ourselves.
-fn ratios(metric: &Metric, cells: &[Cell]) -> Option<Ratios> {
+/// `None` when `ours` has no figure.
+fn ratios(metric: &Metric, ours: &Cell, cells: &[Cell]) -> Option<Ratios> {
     let median = |cell: &Cell| Some(cell.figures.get(metric.key)?.median);
-    let ours = cells.iter().find(|cell| cell.entry == OURS);
-    let ours = ours
-        .or_else(|| cells.iter().find(|cell| cell.role == Role::Ours))
-        .and_then(|cell| Some((&cell.entry, median(cell)?)))?;
+    let our_median = median(ours)?;
     let ratio = |cell: &Cell| {
-        median(cell)
-            .filter(|other| *other > 0.0)
-            .map(|other| ours.1 / other)
+        let other = median(cell).filter(|other| *other > 0.0)?;
+        Some(our_median / other)
     };
     let best_of = |role| {
         let those = cells.iter().filter(|cell| cell.role == role);
@@ -206,7 +207,7 @@ fn ratios(metric: &Metric, cells: &[Cell]) -> Option<Ratios> {
             ratio,
         })
     };
-    let others = cells.iter().filter(|cell| cell.entry != *ours.0);
+    let others = cells.iter().filter(|cell| cell.entry != ours.entry);
     Some(Ratios {
         to_each: others
             .filter_map(|cell| Some((cell.entry.clone(), ratio(cell)?)))
@@ -345,6 +346,7 @@ mod tests {
         let mut tally = Tally::default();
         let all = entries();
         tally.add(&all[1], sample(5.0, 5, &[]));
-        assert!(tally.rows(&all)[0].ratios.is_empty());
+        let rows = tally.rows(&all);
+        assert!(rows[0].ratios.is_empty() && rows[0].ours.is_none());
     }
 }
