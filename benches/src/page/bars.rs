@@ -1,13 +1,14 @@
 //! Bars with their spread: one chart for each number that is compared.
 //!
 //! Bars begin at zero, so that their lengths can be compared; the thin line over a bar's end goes from
-//! the least to the greatest sample. One sample far out must not make all bars short, so the axis ends
-//! at twice the longest bar, and a spread that goes on has an arrow. Called by `single` and `compare`.
+//! the least to the greatest sample. Whoever is far out must not make all others too short to compare: the
+//! axis ends early, a bar that goes on has a gap, a spread that goes on an arrow, and the number behind
+//! the bar is the whole one. Called by `single` and `compare`.
 
 use super::html::escape;
 use super::lines::Look;
 use super::scale::{Scale, tick_label};
-use crate::report::Unit;
+use crate::report::{Unit, median_and_spread};
 use std::fmt::Write;
 
 const WIDTH: f64 = 580.0;
@@ -20,10 +21,11 @@ const BAR: f64 = 15.0;
 const BOTTOM: f64 = 26.0;
 
 /// A longer name would reach into its bar.
-const NAME_LETTERS: usize = 17;
+const NAME_LETTERS: usize = 18;
 
-/// The axis ends at this many times the greatest median at the latest.
-const MAX_OVER_MEDIAN: f64 = 2.0;
+/// The axis ends at this many times the longest bar, and at this many times the middle one, at the latest.
+const MAX_OVER_LONGEST: f64 = 2.0;
+const MAX_OVER_MIDDLE: f64 = 6.0;
 
 /// Labels along the axis, beside zero.
 const LABELS: usize = 4;
@@ -45,8 +47,10 @@ pub(super) fn bars(title: &str, unit: Unit, bars: &[Bar]) -> String {
         return String::new();
     }
     let greatest = bars.iter().map(|bar| bar.greatest).fold(0.0, f64::max);
-    let median = bars.iter().map(|bar| bar.median).fold(0.0, f64::max);
-    let scale = Scale::of(unit, greatest.min(median * MAX_OVER_MEDIAN));
+    let medians: Vec<_> = bars.iter().map(|bar| bar.median).collect();
+    let (middle, _, longest) = median_and_spread(&medians).unwrap_or_default();
+    let end = (longest * MAX_OVER_LONGEST).min(middle * MAX_OVER_MIDDLE);
+    let scale = Scale::of(unit, greatest.min(end));
     let bottom = TOP + ROW * bars.len() as f64;
     let height = bottom + BOTTOM;
     let mut text = format!(
@@ -91,6 +95,15 @@ fn draw(text: &mut String, unit: Unit, scale: &Scale, bar: &Bar, middle: f64) {
         true => format!("m-5 {:.1}l5 4l-5 4", -4.0),
         false => format!("M{greatest:.1} {:.1}v8", middle - 4.0),
     };
+    let gap = match scale.is_beyond(bar.median) {
+        true => format!(
+            "<path class=\"gap\" d=\"M{:.1} {:.1}l8 {}\"/>",
+            end - 26.0,
+            middle + BAR / 2.0 + 2.0,
+            -BAR - 4.0
+        ),
+        false => String::new(),
+    };
     let value = match bar.marks.is_empty() {
         true => unit.show(bar.median),
         false => format!("{} {}", unit.show(bar.median), bar.marks),
@@ -99,7 +112,7 @@ fn draw(text: &mut String, unit: Unit, scale: &Scale, bar: &Bar, middle: f64) {
         text,
         "<g class=\"{}\"><title>{}: {}, {} to {}</title>\
          <text x=\"{:.1}\" y=\"{baseline:.1}\" text-anchor=\"end\">{}</text>\
-         <rect class=\"bar\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{BAR}\"/>\
+         <rect class=\"bar\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{BAR}\"/>{gap}\
          <path class=\"spread\" d=\"M{least:.1} {middle:.1}H{greatest:.1}{greatest_end}M{least:.1} {:.1}v8\"/>\
          <text x=\"{:.1}\" y=\"{baseline:.1}\">{}</text></g>",
         bar.look.classes(),

@@ -23,6 +23,7 @@ pub(super) fn title(report: &Value) -> String {
 pub(super) fn body(report: &Value) -> String {
     let result = &report["result"];
     let mut text = remarks(report);
+    let looks = Looks::of(report);
     let rows: Vec<_> = list(&result["rows"]).collect();
     text.push_str(&overview(&rows));
     let has_one_figure = rows.iter().all(|row| list(&row["metrics"]).count() == 1);
@@ -32,7 +33,7 @@ pub(super) fn body(report: &Value) -> String {
         for row in &rows {
             for metric in list(&row["metrics"]) {
                 let title = format!("{}, {}", shown(&row["name"]), direction(metric));
-                text.push_str(&chart(&title, row, metric));
+                text.push_str(&chart(&title, row, metric, &looks));
             }
         }
         text.push_str("</div>\n");
@@ -40,7 +41,8 @@ pub(super) fn body(report: &Value) -> String {
         rows.iter().for_each(|row| text.push_str(&reasons(row)));
         text.push_str("</section>\n");
     } else {
-        rows.iter().for_each(|row| text.push_str(&section(row)));
+        rows.iter()
+            .for_each(|row| text.push_str(&section(row, &looks)));
     }
     text
 }
@@ -85,7 +87,8 @@ fn remarks(report: &Value) -> String {
     let _ = writeln!(
         text,
         "<p class=\"note\">Marks: L, the load side may be the limit, so the entry can do at least this \
-         much; D, something else ran on the machine; O, the rate could not be kept. {replaced} \
+         much; D, something else ran on the machine; O, the rate could not be kept. A bar with a gap goes on \
+         beyond its chart. {replaced} \
          disturbed samples were taken again (at most {} times each).</p>",
         settings["repeats"],
     );
@@ -198,19 +201,19 @@ fn unit_of(metric: &Value) -> Unit {
     serde_json::from_value(metric["unit"].clone()).unwrap_or(Unit::Rate)
 }
 
-fn section(row: &Value) -> String {
+fn section(row: &Value, looks: &Looks) -> String {
     let name = shown(&row["name"]);
     let mut text = format!("<section><h2>{}</h2>\n", escape(&name));
     text.push_str("<div class=\"grid-of-charts\">\n");
     for metric in list(&row["metrics"]) {
         let title = format!("{}, {}", shown(&metric["name"]), direction(metric));
-        text.push_str(&chart(&title, row, metric));
+        text.push_str(&chart(&title, row, metric, looks));
     }
     text.push_str("</div>\n");
-    let lines: Vec<_> = looks(row)
-        .map(|(cell, look)| Line {
+    let lines: Vec<_> = list(&row["cells"])
+        .map(|cell| Line {
             name: label(cell),
-            look,
+            look: looks.of_cell(cell),
             points: curve(&cell["curve"]),
             has_dots: false,
         })
@@ -226,21 +229,31 @@ fn section(row: &Value) -> String {
     text
 }
 
-/// The cells of a row with how they are drawn, which depends on their role and their place in it.
-fn looks(row: &Value) -> impl Iterator<Item = (&Value, Look)> {
-    let (mut ours, mut peers, mut limits) = (0, 0, 0);
-    list(&row["cells"]).map(move |cell| {
+/// How each entry is drawn, the same in all charts of the page.
+struct Looks(Vec<(String, Look)>);
+
+impl Looks {
+    fn of(report: &Value) -> Self {
+        let (mut ours, mut peers, mut limits) = (0, 0, 0);
         let next = |count: &mut usize| {
             *count += 1;
             *count - 1
         };
-        let look = match cell["role"].as_str() {
-            Some("ours") => Look::Ours(next(&mut ours)),
-            Some("limit") => Look::Limit(next(&mut limits)),
-            _ => Look::Plain(next(&mut peers)),
-        };
-        (cell, look)
-    })
+        let looks = list(&report["result"]["entries"]).map(|entry| {
+            let look = match entry["role"].as_str() {
+                Some("ours") => Look::Ours(next(&mut ours)),
+                Some("limit") => Look::Limit(next(&mut limits)),
+                _ => Look::Plain(next(&mut peers)),
+            };
+            (shown(&entry["name"]), look)
+        });
+        Self(looks.collect())
+    }
+
+    fn of_cell(&self, cell: &Value) -> Look {
+        let look = self.0.iter().find(|(name, _)| cell["entry"] == **name);
+        look.map_or(Look::Plain(0), |(_, look)| *look)
+    }
 }
 
 fn label(cell: &Value) -> String {
@@ -251,14 +264,14 @@ fn label(cell: &Value) -> String {
     }
 }
 
-fn chart(title: &str, row: &Value, metric: &Value) -> String {
+fn chart(title: &str, row: &Value, metric: &Value, looks: &Looks) -> String {
     let key = shown(&metric["key"]);
-    let all: Vec<_> = looks(row)
-        .filter_map(|(cell, look)| {
+    let all: Vec<_> = list(&row["cells"])
+        .filter_map(|cell| {
             let figure = &cell["figures"][&key];
             Some(Bar {
                 name: label(cell),
-                look,
+                look: looks.of_cell(cell),
                 median: figure["median"].as_f64()?,
                 least: figure["least"].as_f64()?,
                 greatest: figure["greatest"].as_f64()?,

@@ -29,6 +29,9 @@ const PERCENTILES: [(f64, &str); 8] = [
     (0.000001, "99.9999 %"),
 ];
 
+/// Latencies below this percentile may be below the chart.
+const LEAST_PERCENTILE: f64 = 5.0;
+
 /// How a line or a bar looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
@@ -91,7 +94,9 @@ pub(super) fn percentiles(title: &str, lines: &[Line], samples: f64) -> String {
             .map(|(share, label)| (-share.log10() / end, (*label).to_owned()))
             .collect(),
     };
-    chart(title, lines, &axis, place)
+    // The quickest few would stretch the chart and tell nothing.
+    let shown = |(percentile, _): &(f64, f64)| *percentile >= LEAST_PERCENTILE;
+    chart(title, lines, &axis, place, shown)
 }
 
 fn share_above(percentile: f64) -> f64 {
@@ -112,14 +117,19 @@ pub(super) fn rates(title: &str, lines: &[Line]) -> String {
             .map(|tick| (scale.place(*tick), tick_label(Unit::Rate, *tick)))
             .collect(),
     };
-    chart(title, lines, &axis, |rate| scale.place(rate))
+    chart(title, lines, &axis, |rate| scale.place(rate), |_| true)
 }
 
-fn chart(title: &str, lines: &[Line], axis: &Axis, place: impl Fn(f64) -> f64) -> String {
-    let values = lines
-        .iter()
-        .flat_map(|line| &line.points)
-        .map(|point| point.1);
+/// `is_shown` are the points that the height must have room for; a line runs along the edge for others.
+fn chart(
+    title: &str,
+    lines: &[Line],
+    axis: &Axis,
+    place: impl Fn(f64) -> f64,
+    is_shown: impl Fn(&(f64, f64)) -> bool,
+) -> String {
+    let points = lines.iter().flat_map(|line| &line.points);
+    let values = points.filter(|point| is_shown(point)).map(|point| point.1);
     let values: Vec<f64> = values.filter(|value| *value > 0.0).collect();
     let Some(least) = values.iter().copied().min_by(f64::total_cmp) else {
         return String::new();

@@ -2,5 +2,6 @@
 
 mod broken;
 mod cheat;
+mod compare;
 mod program;
 mod runs;
