@@ -50,6 +50,7 @@ const OWN: &[&str] = &[
     "--address",
     "--hlog",
     "--json",
+    "--mode",
     "--pid",
     "--report",
     "--runs",
@@ -229,7 +230,7 @@ impl CompareArguments {
         let has = match self.kind {
             Kind::Echo | Kind::Http => &["--connections", "--pipeline", "--churn", "--rate"][..],
             Kind::Idle => &["--connections"],
-            Kind::Fanout => &["--connections", "--rate"],
+            Kind::Fanout => &["--connections", "--pipeline", "--rate"],
             Kind::Rt => &[],
         };
         for (name, option, values) in self.axes() {
@@ -322,11 +323,12 @@ mod tests {
         for bad in [
             "rt --connections 1",
             "idle --rate 5",
-            "fanout --pipeline 2",
+            "fanout --churn 2",
             "idle --hlog x",
             "echo -- --connections 5",
             "echo -- --rate=5",
             "fanout -- --clients 5",
+            "fanout -- --mode lossless",
             "echo -- --json",
             "echo -- --pid=5",
         ] {

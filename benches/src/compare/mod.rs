@@ -244,3 +244,47 @@ impl Comparison<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(failed: &[&str], has_rows: bool) -> Summary {
+        let entry = |name: &str, role| Entry {
+            name: name.to_owned(),
+            role,
+            version: String::new(),
+            command: Vec::new(),
+            environment: Vec::new(),
+            note: None,
+        };
+        let without = |entry: &&str| Without {
+            entry: (*entry).to_owned(),
+            row: "row".to_owned(),
+            why: "why".to_owned(),
+        };
+        let row = Row {
+            name: "row".to_owned(),
+            metrics: Vec::new(),
+            cells: Vec::new(),
+            ours: None,
+            ratios: Default::default(),
+        };
+        Summary {
+            entries: vec![entry("llam-uring", Role::Ours), entry("may", Role::Peer)],
+            skipped: Vec::new(),
+            failed: failed.iter().map(without).collect(),
+            replaced: Vec::new(),
+            rows: if has_rows { vec![row] } else { Vec::new() },
+        }
+    }
+
+    #[test]
+    fn our_failure_is_the_runs_and_a_rivals_is_its_own() {
+        assert_eq!(verdict(&summary(&[], true)), Ok(()));
+        assert_eq!(verdict(&summary(&["may", "may"], true)), Ok(()));
+        let ours = verdict(&summary(&["may", "llam-uring"], true));
+        assert_eq!(ours, Err("llam-uring failed, row: why".to_owned()));
+        assert!(verdict(&summary(&["may"], false)).is_err());
+    }
+}

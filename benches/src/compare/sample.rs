@@ -85,6 +85,9 @@ impl Order<'_> {
             .args(server.pid().map(|pid| format!("--pid={pid}")))
             .args(self.shape.arguments())
             .args(self.arguments.passed());
+        if self.arguments.kind == Kind::Fanout {
+            command.args(["--mode", self.arguments.mode.name()]);
+        }
         if let Some(path) = &self.hlog {
             command.arg("--hlog").arg(path);
         }

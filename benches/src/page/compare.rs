@@ -12,6 +12,9 @@ use crate::report::Unit;
 use serde_json::Value;
 use std::fmt::Write;
 
+/// With fewer samples of a side the ranges say nothing.
+const MIN_SAMPLES: u64 = 3;
+
 /// A ratio that is no further from 1 says nothing.
 const EVEN: f64 = 0.03;
 
@@ -124,7 +127,7 @@ fn overview(rows: &[&Value]) -> String {
     }
     let mut text = "<section><h2>Overview</h2>\n\
          <p>llam's median divided by that of the best peer; ▲ llam is better, ▼ it is worse: by more \
-         than 3 %, and all samples of one beyond all of the other. Below, the ratio to the best bare \
+         than 3 %, and of three samples or more all on one side of all of the other's. Below, the ratio to the best bare \
          loop over the kernel, which is no peer.</p>\n"
         .to_owned();
     let mut header = vec![String::new()];
@@ -164,13 +167,14 @@ fn ratio_cell(row: &Value, metric: &Value) -> String {
     text
 }
 
-/// Whether no sample of ours lies among those of `peer`, or the other way round.
+/// Whether all samples of ours, and there are some, are on one side of all of those of `peer`.
 fn are_apart(row: &Value, metric: &Value, peer: &str) -> bool {
     let key = shown(&metric["key"]);
     let range = |entry: &str| {
         let cell = list(&row["cells"]).find(|cell| cell["entry"] == entry)?;
         let figure = &cell["figures"][&key];
-        Some((figure["least"].as_f64()?, figure["greatest"].as_f64()?))
+        let has_enough = cell["samples"].as_u64()? >= MIN_SAMPLES;
+        has_enough.then_some((figure["least"].as_f64()?, figure["greatest"].as_f64()?))
     };
     match (range(&shown(&row["ours"])), range(peer)) {
         (Some((from, to)), Some((least, greatest))) => to < least || greatest < from,

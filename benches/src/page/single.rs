@@ -24,9 +24,6 @@ pub(super) const PERCENTILES: [(&str, &str); 6] = [
 /// Operations that take longer have a chart of their own, beside which the others would be too short to see.
 const SLOW_NS: f64 = 1_500.0;
 
-/// Fields of a result that are warnings when they are not empty, and how they are told.
-const WARNINGS: [(&str, &str); 1] = [("load_limits", "The load side may be the limit: ")];
-
 pub(super) fn title(report: &Value) -> String {
     format!("llam-bench {}", shown(&report["benchmark"]))
 }
@@ -56,9 +53,16 @@ pub(super) fn body(report: &Value) -> String {
 pub(super) fn warnings(report: &Value) -> String {
     let result = &report["result"];
     let mut text = String::new();
-    for (field, words) in WARNINGS {
-        for item in result[field].as_array().into_iter().flatten() {
-            text.push_str(&warning(&format!("{words}{}", shown(item))));
+    // A list of phrases is never there to praise.
+    for (field, value) in result.as_object().into_iter().flatten() {
+        let what = match field.as_str() {
+            "load_limits" => "The load side may be the limit".to_owned(),
+            "peak_load_limits" => "The load side may be the limit of the peak".to_owned(),
+            _ => spaced(field),
+        };
+        let phrases = value.as_array().into_iter().flatten();
+        for phrase in phrases.filter_map(Value::as_str) {
+            text.push_str(&warning(&format!("{what}: {phrase}")));
         }
     }
     if let Some(faults @ 1..) = result["total_faults"].as_u64() {

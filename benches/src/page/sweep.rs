@@ -21,6 +21,10 @@ pub(super) fn body(report: &Value) -> String {
             grouped(peak)
         ));
     }
+    let stopped = shown(&result["stopped"]);
+    if !stopped.is_empty() {
+        text.push_str(&format!("<p>{}</p>\n", escape(&stopped)));
+    }
     let lines: Vec<_> = PERCENTILES
         .iter()
         .enumerate()
@@ -54,6 +58,8 @@ pub(super) fn body(report: &Value) -> String {
 fn row(point: &Value) -> Vec<String> {
     let number = |field: &str| point[field].as_f64().map_or_else(String::new, grouped);
     let share = point["share"].as_f64();
+    // Some name a share in percent.
+    let share = share.map(|share| if share > 1.0 { share / 100.0 } else { share });
     let share = share.map_or_else(String::new, |share| {
         format!("<small>{:.0} %</small>", share * 100.0)
     });
@@ -64,7 +70,10 @@ fn row(point: &Value) -> Vec<String> {
     let without_count = percentile_row("", &point["latency_ns"]);
     row.extend(without_count.into_iter().skip(1).take(PERCENTILES.len()));
     let limits = point["load_limits"].as_array().into_iter().flatten();
-    let limits: Vec<_> = limits.map(shown).collect();
-    row.push(escape(&limits.join("; ")).into_owned());
+    let mut remarks: Vec<_> = limits.map(shown).collect();
+    if point["is_kept"] == false {
+        remarks.insert(0, "the rate was not kept".to_owned());
+    }
+    row.push(escape(&remarks.join("; ")).into_owned());
     row
 }

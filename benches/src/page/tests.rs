@@ -55,15 +55,19 @@ fn sweep() -> Value {
     let points: Vec<_> = (1..=9)
         .map(|tenth| {
             json!({
-                "share": f64::from(tenth) / 10.0, "rate": 10_000 * tenth,
+                "share": 10 * tenth, "rate": 10_000 * tenth,
                 "requests_per_second": 9_999 * tenth, "latency_ns": percentiles(tenth as u64),
                 "load_limits": if tenth == 9 { vec!["late & busy"] } else { vec![] },
+                "is_kept": tenth < 9,
             })
         })
         .collect();
     json!({
         "benchmark": "sweep", "machine": machine(), "settings": {"server": "a"},
-        "result": {"peak_requests_per_second": 100_000.0, "points": points},
+        "result": {
+            "peak_requests_per_second": 100_000.0, "points": points,
+            "peak_load_limits": ["a busy thread"], "stopped": "it was enough",
+        },
     })
 }
 
@@ -300,9 +304,11 @@ fn warnings_and_figures_of_a_single_run() {
     let all = text(&sweep());
     for part in [
         "100,000 requests per second",
-        "late &amp; busy",
+        "the rate was not kept; late &amp; busy",
+        "The load side may be the limit of the peak: a busy thread",
+        "it was enough",
         "Latency by the rate",
-        "90 %",
+        "<small>90 %</small>",
     ] {
         assert!(all.contains(part), "{part} in {all}");
     }
