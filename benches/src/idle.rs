@@ -3,12 +3,13 @@
 //! Invariant: the server has answered once on every connection before it is counted as idle, so
 //! whatever it makes per connection exists. Called by `main`.
 
-use crate::args::IdleArguments;
-use crate::load::payload::{self, Mark, Reading};
-use crate::load::{histogram, record, source};
+use crate::args::{IdleArguments, IdleProtocol};
+use crate::load::payload::{Mark, Reading};
+use crate::load::{Answer, Exchange, Protocol, histogram, record, source};
 use crate::machine::Machine;
 use crate::process;
 use crate::program::Program;
+use crate::progress::Progress;
 use crate::report::{PERCENTILE_HEADER, Percentiles, Report, bytes};
 use crate::server::Server;
 use hdrhistogram::Histogram;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Descriptors that the process needs beside one per connection.
@@ -24,7 +26,7 @@ const OTHER_DESCRIPTORS: usize = 64;
 /// How long connecting, and an answer, may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Bytes of a request.
+/// Bytes of an echo request.
 const SIZE: usize = 64;
 
 /// Connections that are opened, used and closed before the first look at the server, so that what it
@@ -35,6 +37,7 @@ const PRELUDE: u32 = 16;
 struct Settings {
     server: String,
     server_note: Option<String>,
+    protocol: IdleProtocol,
     connections: u32,
     sample: u32,
 }
@@ -53,20 +56,35 @@ struct Summary {
 pub(crate) fn run(arguments: &IdleArguments) -> Result<(), String> {
     let connections = arguments.connections as usize;
     process::allow_descriptors(connections + OTHER_DESCRIPTORS)?;
-    let server = Server::from_arguments(&arguments.server, Program::Echo)?;
+    let program = match arguments.protocol {
+        IdleProtocol::Echo => Program::Echo,
+        IdleProtocol::Http => Program::Http,
+    };
+    let server = Server::from_arguments(&arguments.server, program)?;
+    let protocol = match arguments.protocol {
+        IdleProtocol::Echo => Protocol::Echo { size: SIZE },
+        IdleProtocol::Http => {
+            let host = server.address.to_string();
+            Protocol::Http(Arc::new(Exchange::get("/plaintext", &host, None)))
+        }
+    };
     let look = || {
         server
             .usage()?
             .ok_or_else(|| "the memory of --address cannot be seen without --pid".to_owned())
     };
     look()?;
-    drop(open(server.address, 0..PRELUDE)?);
+    let progress = Progress::new(arguments.json, arguments.progress);
+    drop(open(server.address, &protocol, 0..PRELUDE, &progress)?);
     let before = look()?;
     let began = Instant::now();
-    let mut idle = open(server.address, PRELUDE..PRELUDE + arguments.connections)?;
+    let mut idle = {
+        let numbers = PRELUDE..PRELUDE + arguments.connections;
+        open(server.address, &protocol, numbers, &progress)?
+    };
     let opening = began.elapsed();
     let after = look()?;
-    let answers = use_sample(&mut idle, arguments.sample as usize)?;
+    let answers = use_sample(&mut idle, &protocol, arguments.sample as usize)?;
     let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
     let report = Report {
         benchmark: "idle",
@@ -74,6 +92,7 @@ pub(crate) fn run(arguments: &IdleArguments) -> Result<(), String> {
         settings: Settings {
             server: server.description.clone(),
             server_note: server.note.clone(),
+            protocol: arguments.protocol,
             connections: arguments.connections,
             sample: arguments.sample,
         },
@@ -85,18 +104,26 @@ pub(crate) fn run(arguments: &IdleArguments) -> Result<(), String> {
             answer_ns: Percentiles::of(&answers),
         },
     };
+    drop(progress);
     report.print(arguments.json, table)?;
     // Before its clients: whoever closes first keeps the port for a minute.
     server.stop()
 }
 
 /// Opens the connections with these numbers and has each answered once.
-fn open(address: SocketAddr, numbers: Range<u32>) -> Result<Vec<TcpStream>, String> {
+fn open(
+    address: SocketAddr,
+    protocol: &Protocol,
+    numbers: Range<u32>,
+    progress: &Progress,
+) -> Result<Vec<TcpStream>, String> {
     let mut all = Vec::with_capacity(numbers.len());
+    progress.phase("connecting", numbers.len() as u64);
     for number in numbers {
+        progress.at(all.len() as u64);
         let mut stream = connect(address, number)
             .map_err(|error| format!("cannot open connection {number}: {error}"))?;
-        ask(&mut stream, number, 0)?;
+        ask(&mut stream, protocol, number, 0)?;
         all.push(stream);
     }
     Ok(all)
@@ -112,34 +139,55 @@ fn connect(address: SocketAddr, number: u32) -> io::Result<TcpStream> {
 }
 
 /// One round trip, checked.
-fn ask(stream: &mut TcpStream, connection: u32, sequence: u64) -> Result<Duration, String> {
+fn ask(
+    stream: &mut TcpStream,
+    protocol: &Protocol,
+    connection: u32,
+    sequence: u64,
+) -> Result<Duration, String> {
     let mark = Mark {
         connection,
         sequence,
     };
-    let mut request = Vec::with_capacity(SIZE);
-    payload::append(&mut request, mark, SIZE);
-    let mut answer = [0; SIZE];
+    let mut dialogue = protocol.dialogue();
+    let mut request = Vec::new();
+    dialogue.ask(mark, &mut request);
+    let mut answers = Vec::new();
+    let mut buffer = [0; 4096];
+    let silent = |error| format!("connection {connection} does not answer: {error}");
     let began = Instant::now();
-    stream
-        .write_all(&request)
-        .and_then(|()| stream.read_exact(&mut answer))
-        .map_err(|error| format!("connection {connection} does not answer: {error}"))?;
+    stream.write_all(&request).map_err(silent)?;
+    while answers.is_empty() || dialogue.is_inside_an_answer() {
+        match stream.read(&mut buffer).map_err(silent)? {
+            0 => return Err(silent(io::ErrorKind::UnexpectedEof.into())),
+            length => dialogue.take(&buffer[..length], &mut |answer| {
+                answers.push(answer);
+                true
+            }),
+        };
+    }
     let took = began.elapsed();
-    if payload::read(&answer) == Reading::Intact(mark) {
-        Ok(took)
-    } else {
-        Err(format!("connection {connection} has a wrong answer"))
+    let right = Answer::Message(Reading::Intact(mark));
+    match &answers[..] {
+        [answer] if *answer == right || *answer == Answer::Unmarked => Ok(took),
+        [Answer::Wrong(why) | Answer::Garbled(why), ..] => {
+            Err(format!("connection {connection} has a wrong answer: {why}"))
+        }
+        _ => Err(format!("connection {connection} has a wrong answer")),
     }
 }
 
 /// Round trips on connections spread over all of them.
-fn use_sample(idle: &mut [TcpStream], sample: usize) -> Result<Histogram<u64>, String> {
+fn use_sample(
+    idle: &mut [TcpStream],
+    protocol: &Protocol,
+    sample: usize,
+) -> Result<Histogram<u64>, String> {
     let mut answers = histogram();
     let sample = sample.min(idle.len());
     for place in 0..sample {
         let number = place * idle.len() / sample;
-        let took = ask(&mut idle[number], number as u32 + PRELUDE, 1)?;
+        let took = ask(&mut idle[number], protocol, number as u32 + PRELUDE, 1)?;
         record(&mut answers, took);
     }
     Ok(answers)
@@ -164,4 +212,38 @@ fn table(report: &Report<Settings, Summary>) -> String {
         text.push_str(&format!("NOTE: {note}\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// Asks a server that has this answer to whatever it reads first.
+    fn asked(protocol: &Protocol, answer: &'static [u8]) -> Result<Duration, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(answer).unwrap();
+        });
+        let asked = ask(&mut connect(address, 0).unwrap(), protocol, 0, 0);
+        server.join().unwrap();
+        asked
+    }
+
+    #[test]
+    fn an_answer_is_checked() {
+        let http = || Protocol::Http(Arc::new(Exchange::get("/", "localhost", None)));
+        let right = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+        assert!(asked(&http(), right).is_ok());
+        let wrong = b"HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx";
+        assert!(asked(&http(), wrong).unwrap_err().contains("404"));
+        assert!(asked(&http(), &right[..right.len() - 1]).is_err());
+        let echo = Protocol::Echo { size: SIZE };
+        assert!(asked(&echo, &[7; SIZE]).is_err());
+    }
 }

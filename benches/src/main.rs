@@ -4,12 +4,17 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `load` | the load side: threads, connections, checking, histograms |
-//! | `echo`, `idle`, `rt` | one subcommand each |
+//! | `throughput` | the subcommands `echo` and `http` |
+//! | `sweep` | runs at more and more of the peak rate |
+//! | `requests` | what a load asks for |
+//! | `fanout`, `idle`, `rt` | one subcommand each |
 //! | `compare` | llam beside its rivals |
+//! | `serve` | servers to be measured that are part of this program |
 //! | `server` | the measured server, started here or elsewhere |
 //! | `program` | which program that is |
 //! | `process` | what Linux tells about a process |
 //! | `machine` | what a result must be quoted with |
+//! | `progress` | what is going on, on a terminal |
 //! | `report` | tables, JSON and histogram logs |
 //! | `page` | the same as an HTML page |
 //!
@@ -19,18 +24,23 @@
 
 mod args;
 mod compare;
-mod echo;
+mod fanout;
 mod idle;
 mod load;
 mod machine;
 mod page;
 mod process;
 mod program;
+mod progress;
 mod report;
+mod requests;
 mod rt;
+mod serve;
 mod server;
+mod sweep;
+mod throughput;
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, ServeCommand};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -49,9 +59,13 @@ fn run(arguments: Arguments) -> Result<(), String> {
         page::choose(path)?;
     }
     match arguments.command {
-        Command::Echo(arguments) => echo::run(&arguments),
+        Command::Echo(arguments) => throughput::echo(&arguments),
+        Command::Http(arguments) => throughput::http(&arguments),
+        Command::Sweep(command) => sweep::run(&command),
+        Command::Fanout(arguments) => fanout::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
         Command::Rt(arguments) => rt::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Serve(ServeCommand::Http(arguments)) => serve::run(&arguments),
     }
 }

@@ -170,7 +170,8 @@ mod tests {
     #[test]
     fn descendants_are_counted() {
         let mut shell = Command::new("sh")
-            .args(["-c", "(while :; do :; done) & echo $!; wait"])
+            // Ends by itself, should this test not come to its end.
+            .args(["-c", "(ulimit -t 20; while :; do :; done) & echo $!; wait"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -3,6 +3,7 @@
 //! Owns finding it, building it where it is missing, and saying when it may be older than this program.
 //! Called by `server` and `compare`.
 
+use crate::args::Mode;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) enum Program {
     Echo,
     /// `serve http` of this program.
     Http,
+    /// The chat example.
+    Chat(Mode),
 }
 
 impl Program {
@@ -28,6 +31,30 @@ impl Program {
         match self {
             Self::Echo => Ok((find_example("echo")?, &["--quiet"])),
             Self::Http => Ok((own_path()?, &["serve", "http"])),
+            Self::Chat(Mode::Lossless) => Ok((find_example("chat")?, &["--quiet", "--lossless"])),
+            Self::Chat(Mode::BestEffort) => {
+                Ok((find_example("chat")?, &["--quiet", "--best-effort"]))
+            }
+        }
+    }
+
+    /// Adds that it listens on a free port of this machine, and how many workers it has.
+    pub(crate) fn place(self, command: &mut Command, workers: Option<u32>) {
+        let workers = workers.map(|workers| workers.to_string());
+        match self {
+            Self::Echo | Self::Http => {
+                command.args(["--listen", "127.0.0.1:0"]);
+                if let Some(workers) = workers {
+                    command.args(["--workers", &workers]);
+                }
+            }
+            // It has a port and no option for workers.
+            Self::Chat(_) => {
+                command.arg("0");
+                if let Some(workers) = workers {
+                    command.env("LLAM_WORKERS", workers);
+                }
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) note: Option<String>,
     pid: Option<u32>,
     child: Option<Child>,
+    /// What a server that was started here prints after its first line.
+    lines: Option<mpsc::Receiver<String>>,
 }
 
 impl Server {
@@ -42,28 +44,26 @@ impl Server {
                 note: None,
                 pid: arguments.pid,
                 child: None,
+                lines: None,
             }),
             None => Self::start(program, arguments.server_workers, arguments.profile),
         }
     }
 
     fn start(program: Program, workers: Option<u32>, profile: Profile) -> Result<Self, String> {
-        let (program, arguments) = program.command()?;
-        let mut command = Command::new(&program);
+        let (path, arguments) = program.command()?;
+        let mut command = Command::new(&path);
         command
             .args(arguments)
-            .args(["--listen", "127.0.0.1:0"])
             .env("LLAM_RUNTIME_PROFILE", profile.name());
+        program.place(&mut command, workers);
         let workers_text = match workers {
-            Some(workers) => {
-                command.args(["--workers", &workers.to_string()]);
-                format!("workers {workers}")
-            }
+            Some(workers) => format!("workers {workers}"),
             None => "one worker per CPU".to_owned(),
         };
         let mut server = Self::launch(&mut command)?;
-        server.description = format!("{}, {workers_text}, {}", program.display(), profile.name());
-        server.note = program::age_note(&program);
+        server.description = format!("{}, {workers_text}, {}", path.display(), profile.name());
+        server.note = program::age_note(&path);
         Ok(server)
     }
 
@@ -76,7 +76,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("cannot start {program}: {error}"))?;
-        let first_line = read_first(child.stdout.take());
+        let lines = read_lines(child.stdout.take());
         let complaint = child.stderr.take().map(read_last);
         let mut server = Self {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
@@ -84,8 +84,10 @@ impl Server {
             note: None,
             pid: Some(child.id()),
             child: Some(child),
+            lines: None,
         };
-        let line = first_line.recv_timeout(LIMIT).ok().flatten();
+        let line = lines.recv_timeout(LIMIT).ok();
+        server.lines = Some(lines);
         match line.as_deref().and_then(address_in) {
             Some(address) => server.address = address,
             None => {
@@ -115,6 +117,16 @@ impl Server {
     /// How a server that was started here has ended by itself.
     pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().ok().flatten()
+    }
+
+    /// As [`stop`](Self::stop); gives what the server has printed, `None` of one that was not started
+    /// here.
+    pub(crate) fn stop_and_read(mut self) -> Result<Option<Vec<String>>, String> {
+        let lines = self.lines.take();
+        self.stop()?;
+        // Ends when the server's end of the pipe is closed, which it is by now.
+        let next = |lines: &mpsc::Receiver<String>| lines.recv_timeout(LIMIT).ok();
+        Ok(lines.map(|lines| std::iter::from_fn(|| next(&lines)).collect()))
     }
 
     /// Asks a server that was started here to stop, and says when it did not do so properly.
@@ -162,18 +174,17 @@ impl Drop for Server {
     }
 }
 
-/// The first line, sent when it is there; the rest is read so that the program can write it.
-fn read_first(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Option<String>> {
-    let (sender, first_line) = mpsc::channel();
+/// The lines of a pipe as they come. All are read, so that the program can write them.
+fn read_lines(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
-        let mut lines = pipe
+        let lines = pipe
             .into_iter()
             .flat_map(|pipe| BufReader::new(pipe).lines().map_while(Result::ok));
-        // The receiver may have given up.
-        let _ = sender.send(lines.next());
-        lines.for_each(drop);
+        // Nobody may ask any more.
+        lines.for_each(|line| drop(sender.send(line)));
     });
-    first_line
+    lines
 }
 
 /// The last line that is not empty, sent at the end.

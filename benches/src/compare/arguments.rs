@@ -3,7 +3,7 @@
 //! Owns its options with their defaults and bounds, and which of them each kind has. Read by `args`
 //! and by the module.
 
-use crate::args::{Profile, parse_rate, parse_time};
+use crate::args::{Mode, Profile, parse_rate, parse_time};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -142,23 +142,6 @@ pub(crate) struct CompareArguments {
     /// Options for the subcommand, behind --
     #[arg(last = true, value_name = "OPTION")]
     pub(crate) passed: Vec<String>,
-}
-
-/// What a chat server does when a client's outbox is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Mode {
-    Lossless,
-    BestEffort,
-}
-
-impl Mode {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lossless => "lossless",
-            Self::BestEffort => "best-effort",
-        }
-    }
 }
 
 /// One shape of load: options of the subcommand with their values.

@@ -3,7 +3,8 @@
 //! Owns the format of the catalogue, the command line that starts each entry, and the choice by name.
 //! Called by the module.
 
-use super::arguments::{CompareArguments, Kind, Mode};
+use super::arguments::{CompareArguments, Kind};
+use crate::args::Mode;
 use crate::program::{self, Program};
 use serde::{Deserialize, Serialize};
 use std::fs;

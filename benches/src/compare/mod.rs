@@ -30,10 +30,11 @@ mod tally;
 
 pub(crate) use arguments::CompareArguments;
 
+use crate::args::Mode;
 use crate::args::Profile;
 use crate::machine::Machine;
 use crate::report::Report;
-use arguments::{Kind, Mode, Shape};
+use arguments::{Kind, Shape};
 use catalogue::{Entry, Field, Role, Skipped};
 use cpus::Placement;
 use sample::{Failure, Order};

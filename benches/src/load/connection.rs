@@ -1,11 +1,11 @@
 //! One socket of the load side.
 //!
-//! Owns what TCP does not keep together: messages that are written or read in pieces. Invariants:
-//! the socket never blocks; `partial` is shorter than a message and starts at one. Called by
-//! `loader`.
+//! Owns what TCP does not keep together: requests that are written in pieces; answers that are read
+//! in pieces are its dialogue's. Invariant: the socket never blocks. Called by `loader`.
 
 use super::ledger::{Ledger, Request, Verdict};
-use super::{payload, source};
+use super::protocol::{Dialogue, Protocol};
+use super::source;
 use mio::net::TcpStream;
 use rustix::io::Errno;
 use std::io::{self, ErrorKind, Read, Write};
@@ -26,7 +26,7 @@ pub(crate) enum Received {
     /// All that is there now.
     Drained,
     EndOfStream,
-    /// The stream is no longer a sequence of messages.
+    /// The stream is no longer a sequence of answers.
     OutOfStep,
 }
 
@@ -35,11 +35,10 @@ pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) ledger: Ledger,
     pub(crate) state: State,
-    size: usize,
+    dialogue: Dialogue,
     /// What was not written yet starts at `written`.
     out: Vec<u8>,
     written: usize,
-    partial: Vec<u8>,
 }
 
 impl Connection {
@@ -48,14 +47,14 @@ impl Connection {
         address: SocketAddr,
         limit: Duration,
         number: u32,
-        size: usize,
+        protocol: &Protocol,
     ) -> io::Result<Self> {
         let socket = source::socket_to(address, number)?;
         socket.connect_timeout(&address.into(), limit)?;
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let stream = TcpStream::from_std(socket.into());
-        Ok(Self::new(stream, State::Open, number, size))
+        Ok(Self::new(stream, State::Open, number, protocol))
     }
 
     /// Starts to connect.
@@ -63,7 +62,7 @@ impl Connection {
         address: SocketAddr,
         now: Instant,
         number: u32,
-        size: usize,
+        protocol: &Protocol,
     ) -> io::Result<Self> {
         let socket = source::socket_to(address, number)?;
         socket.set_nonblocking(true)?;
@@ -73,18 +72,17 @@ impl Connection {
         }
         let stream = TcpStream::from_std(socket.into());
         let state = State::Connecting { since: now };
-        Ok(Self::new(stream, state, number, size))
+        Ok(Self::new(stream, state, number, protocol))
     }
 
-    fn new(stream: TcpStream, state: State, number: u32, size: usize) -> Self {
+    fn new(stream: TcpStream, state: State, number: u32, protocol: &Protocol) -> Self {
         Self {
             stream,
             ledger: Ledger::new(number),
             state,
-            size,
+            dialogue: protocol.dialogue(),
             out: Vec::new(),
             written: 0,
-            partial: Vec::new(),
         }
     }
 
@@ -107,7 +105,7 @@ impl Connection {
     /// Queues a request; [`flush`](Self::flush) sends it.
     pub(crate) fn queue(&mut self, due: Instant, now: Instant) {
         let mark = self.ledger.send(due, now);
-        payload::append(&mut self.out, mark, self.size);
+        self.dialogue.ask(mark, &mut self.out);
     }
 
     /// Writes what the socket takes.
@@ -161,42 +159,27 @@ impl Connection {
     }
 
     /// Accounts for bytes as they came; `false` when they are out of step.
-    fn take(&mut self, mut bytes: &[u8], settled: &mut impl FnMut(Request)) -> bool {
-        if !self.partial.is_empty() {
-            let missing = self.size - self.partial.len();
-            let (now, later) = bytes.split_at(missing.min(bytes.len()));
-            self.partial.extend_from_slice(now);
-            bytes = later;
-            if self.partial.len() < self.size {
-                return true;
+    fn take(&mut self, bytes: &[u8], settled: &mut impl FnMut(Request)) -> bool {
+        let Self {
+            dialogue, ledger, ..
+        } = self;
+        dialogue.take(bytes, &mut |answer| match ledger.answer(answer) {
+            Verdict::Settled(request) => {
+                settled(request);
+                true
             }
-            let reading = payload::read(&self.partial);
-            self.partial.clear();
-            if !self.account(reading, settled) {
-                return false;
-            }
-        }
-        let mut messages = bytes.chunks_exact(self.size);
-        for message in &mut messages {
-            if !self.account(payload::read(message), settled) {
-                return false;
-            }
-        }
-        self.partial.extend_from_slice(messages.remainder());
-        true
+            Verdict::Fault => true,
+            Verdict::OutOfStep => false,
+        })
     }
 
-    fn account(&mut self, reading: payload::Reading, settled: &mut impl FnMut(Request)) -> bool {
-        match self.ledger.answer(reading) {
-            Verdict::Settled(request) => settled(request),
-            Verdict::Fault => {}
-            Verdict::OutOfStep => return false,
-        }
-        true
+    /// Whether the stream stopped inside an answer.
+    pub(crate) fn is_inside_an_answer(&self) -> bool {
+        self.dialogue.is_inside_an_answer()
     }
 
-    /// Whether the stream stopped inside a message.
-    pub(crate) fn is_inside_a_message(&self) -> bool {
-        !self.partial.is_empty()
+    /// Whether the server has said that it takes no more requests here.
+    pub(crate) fn is_told_to_close(&self) -> bool {
+        self.dialogue.is_told_to_close()
     }
 }

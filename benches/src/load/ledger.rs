@@ -8,6 +8,8 @@
 //!                                               └─no answer─────────> counted as lost
 //! ```
 //!
+//! An answer that does not say which request it belongs to settles the first one waiting.
+//!
 //! Invariants: sequences are handed out in order; each is in exactly one of the places above; every
 //! answer is either the settling of one request or exactly one fault. Pure: no clock, no sockets.
 //! Called by `connection`.
@@ -26,11 +28,13 @@ pub(crate) struct Faults {
     pub(crate) lost: u64,
     /// Answers to requests that were answered already.
     pub(crate) doubled: u64,
+    /// Right answers that came when no request was open.
+    pub(crate) extra: u64,
     /// Answers that came after the answer to a later request.
     pub(crate) reordered: u64,
     /// Intact answers to another connection's request.
     pub(crate) foreign: u64,
-    /// Answers with bytes that nobody sent, or never asked for.
+    /// Answers with bytes that nobody sent, never asked for, or not the expected ones.
     pub(crate) corrupted: u64,
     /// Connections that the server ended with requests open, or did not end when it was time.
     pub(crate) broken: u64,
@@ -45,6 +49,7 @@ impl Faults {
         let Self {
             lost,
             doubled,
+            extra,
             reordered,
             foreign,
             corrupted,
@@ -52,7 +57,7 @@ impl Faults {
             abandoned,
             refused,
         } = self;
-        lost + doubled + reordered + foreign + corrupted + broken + abandoned + refused
+        lost + doubled + extra + reordered + foreign + corrupted + broken + abandoned + refused
     }
 }
 
@@ -60,6 +65,7 @@ impl AddAssign for Faults {
     fn add_assign(&mut self, other: Self) {
         self.lost += other.lost;
         self.doubled += other.doubled;
+        self.extra += other.extra;
         self.reordered += other.reordered;
         self.foreign += other.foreign;
         self.corrupted += other.corrupted;
@@ -74,6 +80,7 @@ impl fmt::Display for Faults {
         let counts = [
             (self.lost, "lost"),
             (self.doubled, "doubled"),
+            (self.extra, "never asked for"),
             (self.reordered, "reordered"),
             (self.foreign, "of another connection"),
             (self.corrupted, "corrupted"),
@@ -99,6 +106,19 @@ pub(crate) struct Request {
     pub(crate) sent: Instant,
 }
 
+/// A whole answer, as a protocol understood it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It carries a message, which says to what it answers.
+    Message(Reading),
+    /// It is right, and does not say to what it answers.
+    Unmarked,
+    /// Its end can be told, but it is not what was asked for; one phrase says why.
+    Wrong(String),
+    /// Not even its end can be told; one phrase says why.
+    Garbled(String),
+}
+
 /// What to do after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -117,6 +137,8 @@ pub(crate) struct Ledger {
     waiting: VecDeque<Request>,
     overtaken: Vec<Request>,
     pub(crate) faults: Faults,
+    /// Why the first wrong answer was wrong, where that can be said.
+    pub(crate) complaint: Option<String>,
 }
 
 impl Ledger {
@@ -127,6 +149,7 @@ impl Ledger {
             waiting: VecDeque::new(),
             overtaken: Vec::new(),
             faults: Faults::default(),
+            complaint: None,
         }
     }
 
@@ -160,8 +183,36 @@ impl Ledger {
         self.waiting.is_empty() && self.overtaken.is_empty()
     }
 
-    /// Accounts for a whole message from the server.
-    pub(crate) fn answer(&mut self, reading: Reading) -> Verdict {
+    /// Accounts for a whole answer from the server.
+    pub(crate) fn answer(&mut self, answer: Answer) -> Verdict {
+        match answer {
+            Answer::Message(reading) => self.message(reading),
+            Answer::Unmarked => match self.waiting.pop_front() {
+                Some(request) => Verdict::Settled(request),
+                None => {
+                    self.faults.extra += 1;
+                    Verdict::Fault
+                }
+            },
+            Answer::Wrong(why) => {
+                self.corrupted(why);
+                Verdict::Fault
+            }
+            Answer::Garbled(why) => {
+                self.corrupted(why);
+                Verdict::OutOfStep
+            }
+        }
+    }
+
+    /// It stands where the answer to the first one waiting should be.
+    fn corrupted(&mut self, why: String) {
+        self.faults.corrupted += 1;
+        self.complaint.get_or_insert(why);
+        self.waiting.pop_front();
+    }
+
+    fn message(&mut self, reading: Reading) -> Verdict {
         match reading {
             Reading::Intact(mark) if mark.connection == self.connection => {
                 self.own_answer(mark.sequence)
@@ -270,7 +321,7 @@ mod tests {
     fn faults_of(answers: &[Reading]) -> Faults {
         let mut ledger = ledger_with(5);
         for answer in answers {
-            ledger.answer(*answer);
+            ledger.message(*answer);
         }
         ledger.close(true);
         assert!(ledger.is_settled());
@@ -330,9 +381,35 @@ mod tests {
     }
 
     #[test]
+    fn unmarked_answers_settle_in_turn_and_may_be_too_many() {
+        let mut ledger = ledger_with(2);
+        for sequence in 0..2 {
+            let verdict = ledger.answer(Answer::Unmarked);
+            assert!(matches!(verdict, Verdict::Settled(r) if r.sequence == sequence));
+        }
+        assert_eq!(ledger.answer(Answer::Unmarked), Verdict::Fault);
+        ledger.close(true);
+        let none = Faults::default();
+        assert_eq!(ledger.faults, Faults { extra: 1, ..none });
+    }
+
+    #[test]
+    fn a_wrong_answer_takes_the_place_of_a_right_one() {
+        let mut ledger = ledger_with(2);
+        for why in ["status 503", "another body"] {
+            assert_eq!(ledger.answer(Answer::Wrong(why.to_owned())), Verdict::Fault);
+        }
+        assert!(ledger.is_settled());
+        assert_eq!(ledger.faults.corrupted, 2);
+        assert_eq!(ledger.complaint.as_deref(), Some("status 503"));
+        let garbled = Answer::Garbled("no status line".to_owned());
+        assert_eq!(ledger.answer(garbled), Verdict::OutOfStep);
+    }
+
+    #[test]
     fn a_bad_header_ends_the_trust() {
         let mut ledger = ledger_with(3);
-        assert_eq!(ledger.answer(Reading::BadHeader), Verdict::OutOfStep);
+        assert_eq!(ledger.message(Reading::BadHeader), Verdict::OutOfStep);
         ledger.close(false);
         assert_eq!(ledger.faults.corrupted, 1);
         assert_eq!(ledger.faults.abandoned, 2);
@@ -343,8 +420,8 @@ mod tests {
     fn silence_kills_the_connection_and_an_overtaken_one_does_not() {
         let mut ledger = ledger_with(3);
         let limit = Instant::now() + Duration::from_secs(1);
-        ledger.answer(intact(3, 1));
-        ledger.answer(intact(3, 2));
+        ledger.message(intact(3, 1));
+        ledger.message(intact(3, 2));
         let (lost, is_dead) = ledger.expire(limit);
         assert_eq!((lost.len(), is_dead), (1, false));
         let mut ledger = ledger_with(3);

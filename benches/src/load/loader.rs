@@ -9,21 +9,17 @@
 //! request is due; after the end only what was due before is still sent; the thread ends when all
 //! slots are finished, at the latest three timeouts after the end. Called by the module.
 
+use super::clock::{ThreadClock, Timer};
 use super::connection::{Connection, Received, State};
-use super::outcome::{Outcome, ThreadLoad};
+use super::outcome::Outcome;
 use super::schedule::{Schedule, Window};
 use super::{CONNECT_LIMIT, Numbers, Plan};
-use crate::process;
-use mio::unix::SourceFd;
+use crate::progress::Progress;
 use mio::{Events, Interest, Poll, Token};
-use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const EVENTS: usize = 1024;
@@ -31,9 +27,6 @@ const READ_BYTES: usize = 128 * 1024;
 
 /// How often what never happens is looked for: timeouts and reconnects that failed.
 const SWEEP: Duration = Duration::from_millis(20);
-
-/// The token of the timer; slots have theirs from 0.
-const TIMER: Token = Token(usize::MAX);
 
 /// A place in the timetable.
 #[derive(Debug, Default)]
@@ -60,9 +53,11 @@ enum End {
 pub(crate) struct Loader {
     plan: Plan,
     numbers: Arc<Numbers>,
+    /// Of all threads, for whoever watches.
+    answers: Arc<AtomicU64>,
     range: Range<usize>,
     poll: Poll,
-    timer: OwnedFd,
+    timer: Timer,
     slots: Vec<Slot>,
 }
 
@@ -72,20 +67,18 @@ impl Loader {
         plan: Plan,
         range: Range<usize>,
         numbers: Arc<Numbers>,
+        answers: Arc<AtomicU64>,
+        progress: &Progress,
     ) -> Result<Self, String> {
         let system = |error: io::Error| format!("cannot prepare a load thread: {error}");
         let poll = Poll::new().map_err(system)?;
-        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)
-            .map_err(|error| system(error.into()))?;
-        poll.registry()
-            .register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)
-            .map_err(system)?;
+        let timer = Timer::new(&poll).map_err(system)?;
         let mut slots = Vec::with_capacity(range.len());
-        for token in 0..range.len() {
+        for (token, slot) in range.clone().enumerate() {
+            progress.at(slot as u64);
             let number = numbers.next();
             let mut connection =
-                Connection::connected(plan.address, CONNECT_LIMIT, number, plan.size)
+                Connection::connected(plan.address, CONNECT_LIMIT, number, &plan.protocol)
                     .map_err(|error| format!("cannot connect to {}: {error}", plan.address))?;
             register(&poll, &mut connection, token).map_err(system)?;
             slots.push(Slot {
@@ -96,6 +89,7 @@ impl Loader {
         Ok(Self {
             plan,
             numbers,
+            answers,
             range,
             poll,
             timer,
@@ -111,13 +105,14 @@ impl Loader {
             .map(|rate| Schedule::new(window, rate, &self.range, self.plan.connections));
         let outcome = Outcome::new(&self.plan, window);
         Run {
-            buffer: vec![0; READ_BYTES.max(self.plan.size)],
+            buffer: vec![0; READ_BYTES.max(self.plan.protocol.message_bytes())],
             load: self,
             window,
             schedule,
             outcome,
-            measured: None,
+            clock: ThreadClock::default(),
             next_sweep: window.start,
+            answered: 0,
         }
         .until_finished()
     }
@@ -136,9 +131,10 @@ struct Run {
     schedule: Option<Schedule>,
     outcome: Outcome,
     buffer: Vec<u8>,
-    /// The thread's times and the instant when the measured window opened.
-    measured: Option<(Instant, Duration, Duration)>,
+    clock: ThreadClock,
     next_sweep: Instant,
+    /// Answers since the last ones were added to those of all threads.
+    answered: u64,
 }
 
 impl Run {
@@ -154,41 +150,30 @@ impl Run {
             self.note_thread_times(now);
             self.release(now);
             self.sweep(now);
-            self.set_timer(now)?;
+            if let Some(due) = self.schedule.as_ref().and_then(Schedule::next_due) {
+                self.load.timer.wake_at(due, now, SWEEP)?;
+            }
             match self.load.poll.poll(&mut events, Some(SWEEP)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             for event in &events {
-                if event.token() != TIMER {
+                if event.token() != Timer::TOKEN {
                     let is_ending = event.is_read_closed() || event.is_error();
                     self.handle(event.token().0, is_ending);
                 }
             }
+            let answered = std::mem::take(&mut self.answered);
+            self.load.answers.fetch_add(answered, Ordering::Relaxed);
         }
         self.note_thread_times(self.window.end.max(Instant::now()));
         Ok(self.outcome)
     }
 
-    /// Takes the thread's times when the window opens, and their difference when it closes.
     fn note_thread_times(&mut self, now: Instant) {
-        if !self.outcome.threads.is_empty() || now < self.window.measure_from {
-            return;
-        }
-        let Some((opened, running, waiting)) = self.measured else {
-            let (running, waiting) = process::thread_times();
-            self.measured = Some((now, running, waiting));
-            return;
-        };
-        if now >= self.window.end {
-            let (running_now, waiting_now) = process::thread_times();
-            let wall = now.saturating_duration_since(opened).as_secs_f64();
-            let share = |time: Duration| time.as_secs_f64() / wall.max(f64::MIN_POSITIVE);
-            self.outcome.threads.push(ThreadLoad {
-                running: share(running_now.saturating_sub(running)),
-                waiting: share(waiting_now.saturating_sub(waiting)),
-            });
-        }
+        self.outcome
+            .threads
+            .extend(self.clock.note(self.window, now));
     }
 
     /// Sends what has become due.
@@ -209,27 +194,6 @@ impl Run {
         }
     }
 
-    /// Wakes the thread when the next request is due: epoll itself counts in milliseconds.
-    fn set_timer(&self, now: Instant) -> io::Result<()> {
-        let Some(due) = self.schedule.as_ref().and_then(Schedule::next_due) else {
-            return Ok(());
-        };
-        let wait = due.saturating_duration_since(now);
-        if wait >= SWEEP {
-            return Ok(());
-        }
-        let wait = Itimerspec {
-            it_interval: Timespec::default(),
-            it_value: Timespec {
-                tv_sec: 0,
-                // Zero would disarm the timer.
-                tv_nsec: i64::from(wait.subsec_nanos().max(1)),
-            },
-        };
-        timerfd_settime(&self.load.timer, TimerfdTimerFlags::empty(), &wait)?;
-        Ok(())
-    }
-
     /// Something happened on a slot's socket.
     fn handle(&mut self, number: usize, is_ending: bool) {
         let now = Instant::now();
@@ -243,17 +207,19 @@ impl Run {
                 Err(error) => return self.connecting_failed(number, &error),
             }
         }
-        let outcome = &mut self.outcome;
+        let (outcome, answered) = (&mut self.outcome, &mut self.answered);
         let received = connection.receive(&mut self.buffer, is_ending, |request| {
+            *answered += 1;
             outcome.answered(request.due, now);
         });
         match received {
             Ok(Received::Drained) => self.pump(number, now),
             Ok(Received::OutOfStep) => self.end(number, End::GivenUp, now),
             Ok(Received::EndOfStream) => {
-                let is_clean = matches!(connection.state, State::Closing { .. })
+                let is_closing = matches!(connection.state, State::Closing { .. });
+                let is_clean = (is_closing || connection.is_told_to_close())
                     && connection.ledger.is_settled()
-                    && !connection.is_inside_a_message();
+                    && !connection.is_inside_an_answer();
                 let end = if is_clean { End::Clean } else { End::Broken };
                 self.end(number, end, now);
             }
@@ -279,8 +245,8 @@ impl Run {
         }
         let plan = &self.load.plan;
         let is_used_up = |connection: &Connection| {
-            plan.churn
-                .is_some_and(|requests| connection.ledger.sent() >= requests)
+            let sent = connection.ledger.sent();
+            connection.is_told_to_close() || plan.churn.is_some_and(|requests| sent >= requests)
         };
         while !is_used_up(connection) && connection.ledger.waiting() < plan.pipeline {
             match &self.schedule {
@@ -314,6 +280,9 @@ impl Run {
             connection.ledger.faults.broken += 1;
         }
         self.outcome.faults += connection.ledger.faults;
+        if let Some(why) = connection.ledger.complaint.take() {
+            self.outcome.complaint.get_or_insert(why);
+        }
         drop(connection);
         self.reconnect(number, now);
     }
@@ -327,7 +296,7 @@ impl Run {
         }
         let plan = &self.load.plan;
         let connection = self.load.numbers.next();
-        let made = Connection::connecting(plan.address, now, connection, plan.size).and_then(
+        let made = Connection::connecting(plan.address, now, connection, &plan.protocol).and_then(
             |mut connection| {
                 register(&self.load.poll, &mut connection, number)?;
                 Ok(connection)

@@ -1,44 +1,52 @@
-//! The load side: echo requests over many connections from a few threads, each with its own epoll.
+//! The load side: requests over many connections from a few threads, each with its own epoll.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `payload` | the bytes of a message |
+//! | `protocol` | what requests and answers look like: echo, HTTP |
 //! | `ledger` | what a connection asked for and got back |
-//! | `connection` | one socket: partial writes, partial messages |
+//! | `connection` | one socket: partial writes, what it was asked and answered |
 //! | `source` | local addresses and ports |
 //! | `schedule` | when requests are due in an open loop |
+//! | `clock` | waking a load thread, and how busy it was |
 //! | `loader` | one load thread |
 //! | `outcome` | what was measured |
 //!
 //! This file owns the run as a whole: connecting, starting all threads at one instant, sampling the
 //! server when the measured window opens and closes, and merging. It uses no part of llam, so that
-//! what it measures cannot slow it down. Called by `echo`.
+//! what it measures cannot slow it down. Called by
+//! `throughput` and `sweep`; `fanout` uses parts of it.
 
+mod clock;
 mod connection;
 mod ledger;
 mod loader;
 mod outcome;
 pub(crate) mod payload;
+mod protocol;
 mod schedule;
 pub(crate) mod source;
 
-pub(crate) use ledger::Faults;
+pub(crate) use clock::{ThreadClock, Timer};
+pub(crate) use ledger::{Answer, Faults};
 pub(crate) use outcome::{Outcome, ThreadLoad, histogram, record};
+pub(crate) use protocol::{Exchange, Protocol};
+pub(crate) use schedule::{Schedule, Window};
 
 use crate::process::Usage;
+use crate::progress::Progress;
 use loader::Loader;
-use schedule::Window;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long one of the first connections may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// From the moment everything is connected to the first request.
-const LEAD: Duration = Duration::from_millis(5);
+pub(crate) const LEAD: Duration = Duration::from_millis(5);
 
 /// What a run does.
 #[derive(Debug, Clone)]
@@ -46,8 +54,7 @@ pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
-    /// Bytes of a message, at least [`payload::MIN_BYTES`].
-    pub(crate) size: usize,
+    pub(crate) protocol: Protocol,
     /// Requests that a connection has open at most.
     pub(crate) pipeline: usize,
     /// Requests per second over all connections; `None` is a closed loop.
@@ -60,6 +67,12 @@ pub(crate) struct Plan {
     pub(crate) timeout: Duration,
     /// One histogram per second beside the whole.
     pub(crate) has_intervals: bool,
+}
+
+impl Plan {
+    fn window(&self, start: Instant) -> Window {
+        Window::new(start, self.warmup, self.duration)
+    }
 }
 
 /// Numbers for connections: each is used once in a run.
@@ -84,14 +97,23 @@ pub(crate) struct Measured {
 pub(crate) fn run(
     plan: &Plan,
     sample: impl Fn() -> Result<Option<Usage>, String>,
+    progress: &Progress,
 ) -> Result<Measured, String> {
+    let answers = Arc::new(AtomicU64::new(0));
     let numbers = Arc::new(Numbers::default());
     // All threads and this one meet when everything is connected; the window follows from then.
     let ready = Arc::new(Barrier::new(plan.threads + 1));
     let window = Arc::new(OnceLock::new());
     let mut loaders = Vec::new();
+    progress.phase("connecting", plan.connections as u64);
     for slots in split(plan.connections, plan.threads) {
-        loaders.push(Loader::connect(plan.clone(), slots, numbers.clone())?);
+        loaders.push(Loader::connect(
+            plan.clone(),
+            slots,
+            numbers.clone(),
+            answers.clone(),
+            progress,
+        )?);
     }
     let threads: Vec<_> = loaders
         .into_iter()
@@ -104,8 +126,9 @@ pub(crate) fn run(
         })
         .collect();
     ready.wait();
-    let chosen = *window.get_or_init(|| Window::new(plan, Instant::now() + LEAD));
-    let server = watch(chosen, &sample);
+    let chosen = *window.get_or_init(|| plan.window(Instant::now() + LEAD));
+    let answered = || answers.load(Ordering::Relaxed);
+    let server = watch(chosen, sample, progress, "answers", answered);
     let mut outcome = Outcome::new(plan, chosen);
     for thread in threads {
         let result = thread
@@ -119,23 +142,27 @@ pub(crate) fn run(
     })
 }
 
-/// Samples the server at both ends of the window.
-fn watch(
+/// Samples the server at both ends of the window; meanwhile shows how many `things` are done.
+pub(crate) fn watch(
     window: Window,
     sample: impl Fn() -> Result<Option<Usage>, String>,
+    progress: &Progress,
+    things: &'static str,
+    done: impl Fn() -> u64,
 ) -> Result<Option<(Usage, Usage)>, String> {
-    thread::sleep(
-        window
-            .measure_from
-            .saturating_duration_since(Instant::now()),
-    );
+    let Window {
+        start,
+        measure_from,
+        end,
+    } = window;
+    progress.sleep("warm-up", start, measure_from, things, &done);
     let before = sample()?;
-    thread::sleep(window.end.saturating_duration_since(Instant::now()));
+    progress.sleep("measuring", measure_from, end, things, &done);
     Ok(before.zip(sample()?))
 }
 
 /// The connections of each thread: contiguous ranges that differ by one at most.
-fn split(connections: usize, threads: usize) -> Vec<std::ops::Range<usize>> {
+pub(crate) fn split(connections: usize, threads: usize) -> Vec<std::ops::Range<usize>> {
     (0..threads)
         .map(|thread| {
             let bound = |thread: usize| connections * thread / threads;

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a latency belongs to the window when its request was due there; the server's speed is
 //! counted by answers that came within the window. Histograms hold nanoseconds with three digits.
-//! Filled by `loader`, merged by the module, read by `echo` and `report`.
+//! Filled by `loader`, merged by the module, read by `throughput`.
 
 use super::Plan;
 use super::ledger::Faults;
@@ -33,6 +33,8 @@ pub(crate) struct Outcome {
     /// Times that this machine had no port left for a new connection.
     pub(crate) port_shortages: u64,
     pub(crate) faults: Faults,
+    /// Why one of the first wrong answers was wrong, where that can be said.
+    pub(crate) complaint: Option<String>,
     /// The share of the window that each thread ran, and that it waited for a CPU.
     pub(crate) threads: Vec<ThreadLoad>,
 }
@@ -78,6 +80,7 @@ impl Outcome {
             unfinished: 0,
             port_shortages: 0,
             faults: Faults::default(),
+            complaint: None,
             threads: Vec::new(),
         }
     }
@@ -148,6 +151,9 @@ impl Outcome {
         self.unfinished += other.unfinished;
         self.port_shortages += other.port_shortages;
         self.faults += other.faults;
+        if self.complaint.is_none() {
+            self.complaint.clone_from(&other.complaint);
+        }
         self.threads.extend_from_slice(&other.threads);
     }
 }
@@ -155,13 +161,14 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Protocol;
 
     fn plan() -> Plan {
         Plan {
             address: ([127, 0, 0, 1], 1).into(),
             connections: 1,
             threads: 1,
-            size: 64,
+            protocol: Protocol::Echo { size: 64 },
             pipeline: 1,
             rate: None,
             churn: None,
@@ -176,7 +183,7 @@ mod tests {
     fn only_the_window_counts() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let window = Window::new(&plan(), start);
+        let window = plan().window(start);
         let mut outcome = Outcome::new(&plan(), window);
         outcome.answered(at(900), at(950));
         outcome.answered(at(990), at(1010));
@@ -194,7 +201,7 @@ mod tests {
 
     #[test]
     fn merging_adds_up() {
-        let window = Window::new(&plan(), Instant::now());
+        let window = plan().window(Instant::now());
         let due = window.measure_from;
         let mut sum = Outcome::new(&plan(), window);
         for late in [1, 2_000_000] {

@@ -3,9 +3,9 @@
 //! Owns [`Window`], the three instants of a run, and [`Schedule`], the fixed timetable of an open
 //! loop: request `i` of the whole run is due `i / rate` after the start, on connection `i` modulo the
 //! number of connections. A timetable never waits for the server, so a stalled server cannot make
-//! its own stall look short. Pure. Called by `loader`.
+//! its own stall look short. Pure. Called by the
+//! threads of `load` and `fanout`.
 
-use super::Plan;
 use std::time::{Duration, Instant};
 
 /// start, then the warm-up, then what is measured, then the end.
@@ -17,12 +17,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn new(plan: &Plan, start: Instant) -> Self {
-        let measure_from = start + plan.warmup;
+    pub(crate) fn new(start: Instant, warmup: Duration, duration: Duration) -> Self {
+        let measure_from = start + warmup;
         Self {
             start,
             measure_from,
-            end: measure_from + plan.duration,
+            end: measure_from + duration,
         }
     }
 

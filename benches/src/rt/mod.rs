@@ -16,6 +16,7 @@ mod tasks;
 
 use crate::args::{Profile, RtArguments};
 use crate::machine::Machine;
+use crate::progress::Progress;
 use crate::report::{self, Report};
 use serde::Serialize;
 use std::sync::mpsc;
@@ -164,13 +165,17 @@ pub(crate) fn run(arguments: &RtArguments) -> Result<(), String> {
         return report::print(&names.map(|name| format!("{name}\n")).collect::<String>());
     }
     // Memory first, while this process has no runtime that uses the CPU.
+    let progress = Progress::new(arguments.json, arguments.progress);
+    let rows_in_all = (parked.len() + timed.len()) as u64;
     let mut memory_rows = Vec::new();
     for (name, tasks) in parked {
+        progress.phase(name, rows_in_all);
+        progress.at(memory_rows.len() as u64);
         memory_rows.push(memory::measure(arguments, name, tasks / arguments.divide)?);
     }
     let mut rows = Vec::new();
     if !timed.is_empty() {
-        rows = measure_timed(arguments, timed)?;
+        rows = measure_timed(arguments, timed, progress, rows_in_all)?;
     }
     rows.extend(memory_rows);
     let report = Report {
@@ -208,11 +213,24 @@ where
         .map_err(|_| "a row failed its check".to_owned())
 }
 
-fn measure_timed(arguments: &RtArguments, rows: Vec<TimedRow>) -> Result<Vec<Row>, String> {
+/// Measures the last of `rows_in_all`.
+fn measure_timed(
+    arguments: &RtArguments,
+    rows: Vec<TimedRow>,
+    progress: Progress,
+    rows_in_all: u64,
+) -> Result<Vec<Row>, String> {
     let (runs, divide) = (arguments.runs, u64::from(arguments.divide));
+    let first = rows_in_all - rows.len() as u64;
     in_runtime(arguments, move || {
-        rows.into_iter()
-            .map(|row| measure_row(row, (row.operations / divide).max(1), runs))
+        (first..)
+            .zip(rows)
+            .map(|(number, row)| {
+                // Drawn between rows, never while one is measured.
+                progress.phase(row.name, rows_in_all);
+                progress.at(number);
+                measure_row(row, (row.operations / divide).max(1), runs)
+            })
             .collect()
     })
 }

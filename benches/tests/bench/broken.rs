@@ -1,13 +1,14 @@
 //! Servers that cheat are found out, each for what it does and with the right count.
 
 use crate::cheat::{Cheat, STALL, Server};
-use crate::program::{echo, number};
+use crate::program::{echo, measure, number};
 use serde_json::Value;
 use std::thread;
 
-const FAULTS: [&str; 8] = [
+const FAULTS: [&str; 9] = [
     "lost",
     "doubled",
+    "extra",
     "reordered",
     "foreign",
     "corrupted",
@@ -17,7 +18,7 @@ const FAULTS: [&str; 8] = [
 ];
 
 /// A short load that leaves room for a slow machine.
-const LOAD: &[&str] = &[
+pub(crate) const LOAD: &[&str] = &[
     "--connections",
     "4",
     "--duration",
@@ -28,9 +29,18 @@ const LOAD: &[&str] = &[
     "3s",
 ];
 
-/// Runs the load and checks that there are faults, of the `allowed` kinds only.
 fn faults_of(server: &Server, extra: &[&str], allowed: &[&str]) -> Value {
-    let (code, result) = echo(server.address, &[LOAD, extra].concat());
+    result_with_faults("echo", server, extra, allowed)["faults"].clone()
+}
+
+/// Runs the load and checks that there are faults, of the `allowed` kinds only.
+pub(crate) fn result_with_faults(
+    subcommand: &str,
+    server: &Server,
+    extra: &[&str],
+    allowed: &[&str],
+) -> Value {
+    let (code, result) = measure(subcommand, server.address, &[LOAD, extra].concat());
     assert_eq!(code, Some(1), "the run counts as failed: {result}");
     assert!(server.cheated() > 0, "the server had no occasion: {result}");
     for fault in FAULTS {
@@ -40,7 +50,7 @@ fn faults_of(server: &Server, extra: &[&str], allowed: &[&str]) -> Value {
             "{fault}: {result}"
         );
     }
-    result["faults"].clone()
+    result
 }
 
 fn assert_exact(cheat: Cheat, extra: &[&str], fault: &str) {

@@ -62,8 +62,17 @@ fn wait(child: &mut Child, arguments: &[&str]) -> Option<i32> {
 
 /// A run of `echo` against a server of this test; the exit code and the JSON's result.
 pub(crate) fn echo(address: SocketAddr, arguments: &[&str]) -> (Option<i32>, Value) {
+    measure("echo", address, arguments)
+}
+
+/// The same with a subcommand of choice.
+pub(crate) fn measure(
+    subcommand: &str,
+    address: SocketAddr,
+    arguments: &[&str],
+) -> (Option<i32>, Value) {
     let address = address.to_string();
-    let mut all = vec!["echo", "--json", "--address", &address];
+    let mut all = vec![subcommand, "--json", "--address", &address];
     all.extend_from_slice(arguments);
     let finished = run(&all);
     let report = json(&finished);

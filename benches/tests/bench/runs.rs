@@ -84,14 +84,19 @@ fn a_churning_load_makes_its_connections_again() {
 
 #[test]
 fn idle_connections_have_a_price_and_still_work() {
-    let words = "idle --json --connections 300 --sample 20";
-    let finished = run(&words.split(' ').collect::<Vec<_>>());
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let report = json(&finished);
-    let each = number(&report, "/result/server_bytes_per_connection");
-    // A task's stack page and a buffer, and nobody's megabyte.
-    assert!((4096.0..1e6).contains(&each), "{each}");
-    assert_eq!(number(&report, "/result/answer_ns/samples"), 20.0);
+    for protocol in ["echo", "http"] {
+        let words = "idle --json --connections 300 --sample 20 --protocol";
+        let mut arguments: Vec<_> = words.split(' ').collect();
+        arguments.push(protocol);
+        let finished = run(&arguments);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        let report = json(&finished);
+        assert_eq!(report["settings"]["protocol"], protocol);
+        let each = number(&report, "/result/server_bytes_per_connection");
+        // A task's stack page and a buffer, and nobody's megabyte.
+        assert!((4096.0..1e6).contains(&each), "{each}");
+        assert_eq!(number(&report, "/result/answer_ns/samples"), 20.0);
+    }
 }
 
 #[test]

@@ -1,10 +1,21 @@
 //! The command line.
 //!
 //! Owns every option with its default, unit and bounds, so that the subcommands get values they can
-//! use as they are. Read by `main`.
+//! use as they are. `load` and `fanout` hold the options of loads, `serve` those of
+//! a server. Read by `main`.
+
+mod fanout;
+mod load;
+mod serve;
+
+pub(crate) use fanout::{FanoutArguments, Mode};
+pub(crate) use load::{
+    EchoArguments, EchoRequests, HttpArguments, HttpRequests, LoadArguments, RunArguments,
+    SweepArguments, SweepCommand,
+};
+pub(crate) use serve::{ServeCommand, ServeHttpArguments};
 
 use crate::compare::CompareArguments;
-use crate::load::payload;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -30,6 +41,26 @@ pub(crate) enum Command {
     /// the peak. With --rate R requests are due at fixed times whatever the server does (open loop), and
     /// latency counts from then: that is what users of a busy server see.
     Echo(EchoArguments),
+    /// Load on an HTTP/1.1 server; every byte of every answer is checked
+    ///
+    /// As echo, with GET requests over kept connections. Each answer must be a well-formed 200 whose body is that
+    /// of the first one, or --expect-body. Such answers do not say to which request they belong: one that
+    /// is dropped or too many shows, two that are swapped do not. With --echo each request posts a
+    /// message of its own that must come back, so that these show as well.
+    Http(HttpArguments),
+    /// Latency at more and more of the peak rate, of an echo or HTTP server
+    ///
+    /// First as fast as answers come, which gives the peak; then at fixed rates that are shares of it,
+    /// each with its own warm-up and window on new connections. It ends early when the server cannot
+    /// keep a rate.
+    #[command(subcommand)]
+    Sweep(SweepCommand),
+    /// A chat room: lines of a few go to all, and every delivery is accounted for
+    ///
+    /// It speaks the line protocol of the chat example, which it starts if there is no --address. Every line carries
+    /// its sender, its number and a check, so that lost, doubled, reordered and corrupted deliveries are
+    /// told apart. In the end our account is compared with the server's own, where that prints one.
+    Fanout(FanoutArguments),
     /// Memory of idle connections, and whether they still answer
     Idle(IdleArguments),
     /// The runtime's operations: spawn, yield, channels, select, mutex, sleep, memory of tasks
@@ -40,12 +71,15 @@ pub(crate) enum Command {
     /// pinned to CPUs of their own where there are enough. A sample with faults is in no figure; one
     /// that something else on the machine disturbed is taken again a few times and marked if that did not help.
     Compare(Box<CompareArguments>),
+    /// A server to be measured
+    #[command(subcommand)]
+    Serve(ServeCommand),
 }
 
 /// Which server is measured.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArguments {
-    /// A running server; without it the echo example is started and stopped again
+    /// A running server; without it one of llam is started and stopped again
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<SocketAddr>,
     /// The running server's process on this machine, for CPU time and memory
@@ -61,52 +95,12 @@ pub(crate) struct ServerArguments {
 }
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct EchoArguments {
-    #[command(flatten)]
-    pub(crate) server: ServerArguments,
-    /// Requests per second over all connections; 0: as fast as answers come
-    #[arg(long, value_name = "R", default_value_t = 0.0, value_parser = parse_rate)]
-    pub(crate) rate: f64,
-    /// Connections
-    #[arg(long, value_name = "N", default_value_t = 64,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) connections: u32,
-    /// Bytes of a message, at least 16
-    #[arg(long, value_name = "BYTES", default_value_t = 64,
-          value_parser = clap::value_parser!(u32).range(payload::MIN_BYTES as i64..=16 << 20))]
-    pub(crate) size: u32,
-    /// Requests that a connection has open at most
-    #[arg(long, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub(crate) pipeline: u32,
-    /// Time that is measured, like 10s or 500ms
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_time)]
-    pub(crate) duration: Duration,
-    /// Time before that, with the same load
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time_or_zero)]
-    pub(crate) warmup: Duration,
-    /// Threads of the load side
-    #[arg(long, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub(crate) threads: u32,
-    /// Requests after which a connection is closed and made again
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) churn: Option<u64>,
-    /// A request that is open for so long is lost
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
-    pub(crate) timeout: Duration,
-    /// Write the latencies of each second to a histogram log
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hlog: Option<PathBuf>,
-    /// Print JSON in place of the table
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Clone, Args)]
 pub(crate) struct IdleArguments {
     #[command(flatten)]
     pub(crate) server: ServerArguments,
+    /// What the connections are used for, once before they are idle and once afterwards
+    #[arg(long, value_enum, default_value_t = IdleProtocol::Echo)]
+    pub(crate) protocol: IdleProtocol,
     /// Idle connections
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=4_000_000))]
@@ -117,6 +111,9 @@ pub(crate) struct IdleArguments {
     /// Print JSON in place of the table
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show on a terminal's standard error how far the run is, with --json as well
+    #[arg(long)]
+    pub(crate) progress: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -145,9 +142,20 @@ pub(crate) struct RtArguments {
     /// Print JSON in place of the table
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show on a terminal's standard error how far the run is, with --json as well
+    #[arg(long)]
+    pub(crate) progress: bool,
     /// One run of one memory row in this process, which prints bytes per task
     #[arg(long, hide = true, value_name = "TASKS", conflicts_with_all = ["only", "list", "json"])]
     pub(crate) park: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum IdleProtocol {
+    Echo,
+    /// GET /plaintext over HTTP/1.1.
+    Http,
 }
 
 /// What a runtime is tuned for.
@@ -241,8 +249,18 @@ mod tests {
             &["echo", "--address", "localhost"],
             &["echo", "--address", "127.0.0.1:1", "--server-workers", "2"],
             &["echo", "--connections", "0"],
+            &["http", "--path", "/a b"],
+            &["http", "--host", ""],
+            &["http", "--size", "64"],
+            &["http", "--echo", "--expect-body", "x"],
+            &["fanout", "--size", "51"],
+            &["fanout", "--clients", "1"],
+            &["serve"],
+            &["serve", "http", "--workers", "0"],
             &["rt", "--runs", "0"],
             &["sweep"],
+            &["sweep", "echo", "--rate", "5"],
+            &["sweep", "http", "--shares", "0"],
             &[],
         ] {
             let words = ["llam-bench"].iter().chain(bad);

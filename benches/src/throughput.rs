@@ -1,16 +1,19 @@
-//! `llam-bench echo`: load on an echo server.
+//! `llam-bench echo` and `llam-bench http`: load on a server.
 //!
 //! Owns what a run means: its result, whether the load side was the limit, and when it failed.
-//! Called by `main`.
+//! `sweep` makes its runs of the same parts. Called by `main`.
 
-use crate::args::EchoArguments;
+use crate::args::{EchoArguments, HttpArguments, LoadArguments, RunArguments};
 use crate::load::{self, Measured, Plan, ThreadLoad};
 use crate::machine::Machine;
 use crate::process;
 use crate::program::Program;
+use crate::progress::Progress;
 use crate::report::{self, PERCENTILE_HEADER, Percentiles, Report, bytes};
+use crate::requests::Requests;
 use crate::server::Server;
 use serde::Serialize;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 /// Descriptors that the process needs beside one per connection.
@@ -24,41 +27,51 @@ const HARMLESS_LATENESS_NS: u64 = 100_000;
 
 #[derive(Debug, Serialize)]
 struct Settings {
-    server: String,
-    server_note: Option<String>,
+    #[serde(flatten)]
+    load: LoadSettings,
     /// Requests per second asked for; 0 is a closed loop.
     rate: f64,
-    connections: u32,
-    size_bytes: u32,
-    pipeline: u32,
-    threads: u32,
-    churn: Option<u64>,
-    duration_s: f64,
-    warmup_s: f64,
-    timeout_s: f64,
+}
+
+/// The settings of a load, whatever its rate.
+#[derive(Debug, Serialize)]
+pub(crate) struct LoadSettings {
+    pub(crate) server: String,
+    pub(crate) server_note: Option<String>,
+    #[serde(flatten)]
+    pub(crate) requests: Requests,
+    pub(crate) connections: u32,
+    pub(crate) pipeline: u32,
+    pub(crate) threads: u32,
+    pub(crate) churn: Option<u64>,
+    pub(crate) duration_s: f64,
+    pub(crate) warmup_s: f64,
+    pub(crate) timeout_s: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct Summary {
-    answers: u64,
-    requests_per_second: f64,
-    latency_ns: Option<Percentiles>,
+pub(crate) struct Summary {
+    pub(crate) answers: u64,
+    pub(crate) requests_per_second: f64,
+    pub(crate) latency_ns: Option<Percentiles>,
     /// Of connections made during the run.
-    connecting_ns: Option<Percentiles>,
+    pub(crate) connecting_ns: Option<Percentiles>,
     /// Of requests whose connection was free when they were due: the load side's own delay.
-    lateness_ns: Option<Percentiles>,
-    server: Option<ServerUse>,
-    load_threads: Vec<Thread>,
+    pub(crate) lateness_ns: Option<Percentiles>,
+    pub(crate) server: Option<ServerUse>,
+    pub(crate) load_threads: Vec<Thread>,
     /// Why the load side, not the server, may be what was measured.
-    load_limits: Vec<String>,
-    unfinished: u64,
-    faults: load::Faults,
-    total_faults: u64,
+    pub(crate) load_limits: Vec<String>,
+    pub(crate) unfinished: u64,
+    pub(crate) faults: load::Faults,
+    pub(crate) total_faults: u64,
+    /// Why the first wrong answer of some connection was wrong, where that can be said.
+    pub(crate) first_complaint: Option<String>,
 }
 
 /// What the server's process used within the window.
 #[derive(Debug, Serialize)]
-struct ServerUse {
+pub(crate) struct ServerUse {
     cpus: f64,
     requests_per_cpu_second: Option<f64>,
     resident_bytes_before: u64,
@@ -67,72 +80,127 @@ struct ServerUse {
 
 /// Shares of the window.
 #[derive(Debug, Serialize)]
-struct Thread {
+pub(crate) struct Thread {
     running: f64,
     waiting_for_a_cpu: f64,
 }
 
-pub(crate) fn run(arguments: &EchoArguments) -> Result<(), String> {
-    if arguments.threads > arguments.connections {
-        return Err("more threads than connections".to_owned());
+impl Thread {
+    pub(crate) fn of(load: &ThreadLoad) -> Self {
+        Self {
+            running: load.running,
+            waiting_for_a_cpu: load.waiting,
+        }
     }
-    process::allow_descriptors(arguments.connections as usize + OTHER_DESCRIPTORS)?;
-    let server = Server::from_arguments(&arguments.server, Program::Echo)?;
-    let plan = plan(arguments, &server);
+}
+
+pub(crate) fn echo(arguments: &EchoArguments) -> Result<(), String> {
+    run(
+        "echo",
+        Program::Echo,
+        &arguments.load,
+        &arguments.run,
+        |_| Requests::echo(&arguments.requests),
+    )
+}
+
+pub(crate) fn http(arguments: &HttpArguments) -> Result<(), String> {
+    run(
+        "http",
+        Program::Http,
+        &arguments.load,
+        &arguments.run,
+        |address| Requests::http(&arguments.requests, address),
+    )
+}
+
+fn run(
+    benchmark: &'static str,
+    program: Program,
+    load: &LoadArguments,
+    run: &RunArguments,
+    requests: impl FnOnce(SocketAddr) -> Requests,
+) -> Result<(), String> {
+    let server = server(load, program)?;
+    let requests = requests(server.address);
+    let plan = Plan {
+        rate: (run.rate > 0.0).then_some(run.rate),
+        has_intervals: run.hlog.is_some(),
+        ..plan(load, &requests, server.address)
+    };
     let began = SystemTime::now() + plan.warmup;
-    let measured = load::run(&plan, || server.usage())?;
+    let progress = Progress::new(load.json, load.progress);
+    let measured = load::run(&plan, || server.usage(), &progress)?;
+    drop(progress);
     let report = Report {
-        benchmark: "echo",
+        benchmark,
         machine: Machine::here(),
-        settings: settings(arguments, &server),
+        settings: Settings {
+            load: settings(load, requests, &server),
+            rate: run.rate,
+        },
         result: summary(&plan, &measured),
     };
-    if let Some(path) = &arguments.hlog {
+    if let Some(path) = &run.hlog {
         report::write_hlog(path, began, &measured.outcome.intervals)?;
     }
-    report.print(arguments.json, table)?;
+    report.print(load.json, table)?;
     server.stop()?;
-    match report.result.total_faults {
+    failure(report.result.total_faults, benchmark)
+}
+
+/// The server for a load, after looking at what the load needs.
+pub(crate) fn server(load: &LoadArguments, program: Program) -> Result<Server, String> {
+    if load.threads > load.connections {
+        return Err("more threads than connections".to_owned());
+    }
+    process::allow_descriptors(load.connections as usize + OTHER_DESCRIPTORS)?;
+    Server::from_arguments(&load.server, program)
+}
+
+/// An error for a run with faults.
+pub(crate) fn failure(faults: u64, protocol: &str) -> Result<(), String> {
+    match faults {
         0 => Ok(()),
         faults => Err(format!(
-            "{faults} faults; the server is not an echo server, or it failed"
+            "{faults} faults; this is no {protocol} server that answers as asked, or it failed"
         )),
     }
 }
 
-fn plan(arguments: &EchoArguments, server: &Server) -> Plan {
+/// A closed loop.
+pub(crate) fn plan(load: &LoadArguments, requests: &Requests, address: SocketAddr) -> Plan {
     Plan {
-        address: server.address,
-        connections: arguments.connections as usize,
-        threads: arguments.threads as usize,
-        size: arguments.size as usize,
-        pipeline: arguments.pipeline as usize,
-        rate: (arguments.rate > 0.0).then_some(arguments.rate),
-        churn: arguments.churn,
-        warmup: arguments.warmup,
-        duration: arguments.duration,
-        timeout: arguments.timeout,
-        has_intervals: arguments.hlog.is_some(),
+        address,
+        connections: load.connections as usize,
+        threads: load.threads as usize,
+        protocol: requests.protocol(),
+        pipeline: load.pipeline as usize,
+        rate: None,
+        churn: load.churn,
+        warmup: load.warmup,
+        duration: load.duration,
+        timeout: load.timeout,
+        has_intervals: false,
     }
 }
 
-fn settings(arguments: &EchoArguments, server: &Server) -> Settings {
-    Settings {
+pub(crate) fn settings(load: &LoadArguments, requests: Requests, server: &Server) -> LoadSettings {
+    LoadSettings {
         server: server.description.clone(),
         server_note: server.note.clone(),
-        rate: arguments.rate,
-        connections: arguments.connections,
-        size_bytes: arguments.size,
-        pipeline: arguments.pipeline,
-        threads: arguments.threads,
-        churn: arguments.churn,
-        duration_s: arguments.duration.as_secs_f64(),
-        warmup_s: arguments.warmup.as_secs_f64(),
-        timeout_s: arguments.timeout.as_secs_f64(),
+        requests,
+        connections: load.connections,
+        pipeline: load.pipeline,
+        threads: load.threads,
+        churn: load.churn,
+        duration_s: load.duration.as_secs_f64(),
+        warmup_s: load.warmup.as_secs_f64(),
+        timeout_s: load.timeout.as_secs_f64(),
     }
 }
 
-fn summary(plan: &Plan, measured: &Measured) -> Summary {
+pub(crate) fn summary(plan: &Plan, measured: &Measured) -> Summary {
     let outcome = &measured.outcome;
     let seconds = plan.duration.as_secs_f64();
     let server = measured.server.map(|(before, after)| {
@@ -159,23 +227,17 @@ fn summary(plan: &Plan, measured: &Measured) -> Summary {
         connecting_ns: Percentiles::of(&outcome.connecting),
         lateness_ns: lateness,
         server,
-        load_threads: outcome
-            .threads
-            .iter()
-            .map(|thread| Thread {
-                running: thread.running,
-                waiting_for_a_cpu: thread.waiting,
-            })
-            .collect(),
+        load_threads: outcome.threads.iter().map(Thread::of).collect(),
         load_limits,
         unfinished: outcome.unfinished,
         faults: outcome.faults,
         total_faults: outcome.faults.total(),
+        first_complaint: outcome.complaint.clone(),
     }
 }
 
 /// Why the load side may have been the limit, one phrase each.
-fn load_limits(
+pub(crate) fn load_limits(
     threads: &[ThreadLoad],
     latency: Option<&Percentiles>,
     lateness: Option<&Percentiles>,
@@ -213,7 +275,7 @@ fn load_limits(
 
 fn table(report: &Report<Settings, Summary>) -> String {
     let result = &report.result;
-    let mut text = heading(&report.settings);
+    let mut text = heading(report.benchmark, &report.settings);
     text.push_str(PERCENTILE_HEADER);
     for (name, percentiles) in [
         ("latency", &result.latency_ns),
@@ -249,35 +311,47 @@ fn table(report: &Report<Settings, Summary>) -> String {
     for limit in &result.load_limits {
         text.push_str(&format!("THE LOAD SIDE MAY BE THE LIMIT: {limit}\n"));
     }
-    if let Some(note) = &report.settings.server_note {
+    if let Some(note) = &report.settings.load.server_note {
         text.push_str(&format!("NOTE: {note}\n"));
     }
     if result.total_faults > 0 {
         text.push_str(&format!("FAULTS: {}\n", result.faults));
     }
+    if let Some(complaint) = &result.first_complaint {
+        text.push_str(&format!("FIRST WRONG ANSWER: {complaint}\n"));
+    }
     text
 }
 
 /// What was run, in two lines.
-fn heading(settings: &Settings) -> String {
+fn heading(benchmark: &str, settings: &Settings) -> String {
     let mode = match settings.rate {
         0.0 => "closed loop".to_owned(),
         rate => format!("open loop at {rate} requests/s"),
     };
-    let churn = settings.churn.map_or_else(String::new, |requests| {
-        format!(", a new connection after {requests} requests")
-    });
     format!(
-        "echo: {}\nconnections {}, bytes {}, pipeline {}, {mode}{churn}, \
-         {} s after {} s of warm-up, load threads {}\n\n",
-        settings.server,
-        settings.connections,
-        settings.size_bytes,
-        settings.pipeline,
-        settings.duration_s,
-        settings.warmup_s,
-        settings.threads,
+        "{benchmark}: {}\n{}, {mode}\n\n",
+        settings.load.server,
+        settings.load.description()
     )
+}
+
+impl LoadSettings {
+    /// The shape of the load in a line.
+    pub(crate) fn description(&self) -> String {
+        let churn = self.churn.map_or_else(String::new, |requests| {
+            format!(", a new connection after {requests} requests")
+        });
+        format!(
+            "{}, connections {}, pipeline {}{churn}, {} s after {} s of warm-up, load threads {}",
+            self.requests.description(),
+            self.connections,
+            self.pipeline,
+            self.duration_s,
+            self.warmup_s,
+            self.threads,
+        )
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 //! `llam-bench-cheat honest|drop [--listen ADDRESS] [--workers N]`: prints where it listens, on an
 //! address of its own choice, and serves until a signal ends it.
 
-#[path = "../bench/cheat.rs"]
+#[path = "cheat.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod cheat;
+
+#[path = "wire.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod wire;
 
 use cheat::{Cheat, Server};
 
