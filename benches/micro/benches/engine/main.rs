@@ -24,7 +24,7 @@
 
 #[path = "../../../../llam-runtime/src/errno.rs"]
 mod errno;
-#[path = "../../../../llam-runtime/src/fiber.rs"]
+#[path = "../../../../llam-runtime/src/fiber/mod.rs"]
 mod fiber;
 #[path = "../../../../llam-runtime/src/fresh.rs"]
 mod fresh;
@@ -36,6 +36,8 @@ mod inbox;
 mod lines;
 #[path = "../../../../llam-runtime/src/slab.rs"]
 mod slab;
+#[path = "../../../../llam-runtime/src/spin.rs"]
+mod spin;
 #[path = "../../../../llam-runtime/src/sync.rs"]
 mod sync;
 #[path = "../../../../llam-runtime/src/wait.rs"]

@@ -18,16 +18,36 @@ impl Stack {
         Self(unsafe { Box::new_zeroed().assume_init() })
     }
 
-    fn bottom(&self) -> usize {
+    pub(crate) fn bottom(&self) -> usize {
         &raw const self.0.0 as usize
     }
+
+    pub(crate) fn top(&self) -> usize {
+        self.bottom() + BYTES
+    }
+}
+
+/// The engine's stacks have a guard of a page below them; these have none.
+pub(crate) mod guard {
+    pub(crate) fn bytes() -> usize {
+        4096
+    }
+}
+
+/// What the unit tests of the included files ask for; they do not run here.
+pub(crate) enum StackClass {
+    Huge,
+}
+
+pub(crate) fn take(_class: StackClass, count: usize, batch: &mut Vec<Stack>) {
+    batch.extend((0..count).map(|_| Stack::new()));
 }
 
 // SAFETY: `base` and `limit` delimit memory that belongs to this stack alone, aligned to pages. It has
 // no guard; the fibers of these benches use a few hundred bytes.
 unsafe impl CoroutineStack for Stack {
     fn base(&self) -> StackPointer {
-        StackPointer::new(self.bottom() + BYTES).expect("a stack has a non-zero top")
+        StackPointer::new(self.top()).expect("a stack has a non-zero top")
     }
 
     fn limit(&self) -> StackPointer {
