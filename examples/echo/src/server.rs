@@ -153,15 +153,11 @@ fn echo(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     // A cancelled task may go on reading what is there already; a peer that never pauses would
     // keep the server from stopping.
     while !shared.stop.is_cancelled() {
-        match echo_once(shared, stream, &mut small)? {
-            0 => return stream.shutdown(Shutdown::Write),
-            // There is more where that came from.
-            SMALL_BYTES => {
-                if !echo_much(shared, stream)? {
-                    return stream.shutdown(Shutdown::Write);
-                }
-            }
-            _ => {}
+        let length = echo_once(shared, stream, &mut small)?;
+        // A full buffer: there is more where that came from.
+        let is_over = length == 0 || length == SMALL_BYTES && !echo_much(shared, stream)?;
+        if is_over {
+            return stream.shutdown(Shutdown::Write);
         }
     }
     Ok(())
