@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
+use crate::errno;
 use crate::slab::Slot;
 use crate::task::Task;
 
@@ -24,12 +25,12 @@ pub(crate) fn set(task: &Task, name: &str) {
     task.named.store(true, Ordering::Release);
 }
 
-/// Forgets the name of a task that is being reclaimed.
+/// Forgets the name of a task that is being reclaimed. `errno` stays as it was.
 #[inline]
 pub(crate) fn clear(task: &Task) {
     if task.named.load(Ordering::Relaxed) {
         task.named.store(false, Ordering::Relaxed);
-        NAMES.lock().remove(&task.head().index());
+        errno::preserve(|| NAMES.lock().remove(&task.head().index()));
     }
 }
 

@@ -484,7 +484,11 @@ impl Task {
     /// Starts to fetch the frames that a suspended task goes on with.
     #[inline]
     pub(crate) fn prefetch_stack(&self) {
-        // SAFETY: tasks in the queue of started ones have a fiber, and are this thread's.
+        // One that found no stack waits among the started ones.
+        if !self.has_fiber.get() {
+            return;
+        }
+        // SAFETY: it has a fiber, and tasks in a worker's queue are this thread's.
         let end = unsafe { self.fiber() }.frames_end();
         crate::prefetch::read(end);
         crate::prefetch::read(end.wrapping_add(64));

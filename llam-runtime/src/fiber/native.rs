@@ -62,8 +62,7 @@ impl Fiber {
     /// Runs the fiber until it suspends or ends; true when it ended.
     ///
     /// # Safety
-    /// The fiber has not ended and does not run. It was entered on this thread whenever it was
-    /// before, or its task knows what it does.
+    /// The fiber has not ended and does not run; its task is bound to this thread's worker (E1).
     #[inline(always)]
     pub(super) unsafe fn enter(&self) -> bool {
         // SAFETY: by the caller's promise `other` is the suspended computation's.

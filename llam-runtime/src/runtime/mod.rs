@@ -24,7 +24,7 @@ use std::thread;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::driver::{self, Backend};
-use crate::errno::Result;
+use crate::errno::{self, Result};
 use crate::names;
 use crate::slab::Slab;
 use crate::stack::{self, overflow::Handlers};
@@ -440,7 +440,7 @@ impl Runtime {
         self.release_references(task);
         match crate::worker::current() {
             Some(worker) => worker.recycle_slot(task),
-            None => TASKS.give_back([task]),
+            None => errno::preserve(|| TASKS.give_back([task])),
         }
     }
 

@@ -487,14 +487,14 @@ impl Worker {
         slots.pop()
     }
 
-    /// Takes back a dead task slot.
+    /// Takes back a dead task slot. `errno` stays as it was.
     #[inline]
     pub(crate) fn recycle_slot(&self, slot: &'static Task) {
         // SAFETY: owner access, and the borrow ends here.
         let slots = unsafe { &mut *self.slots.get() };
         slots.push(slot);
         if slots.len() > SLOT_CACHE {
-            TASKS.give_back(slots.drain(SLOT_CACHE / 2..));
+            errno::preserve(|| TASKS.give_back(slots.drain(SLOT_CACHE / 2..)));
         }
     }
 
