@@ -160,11 +160,16 @@ fn ask(
     while answers.is_empty() || dialogue.is_inside_an_answer() {
         match stream.read(&mut buffer).map_err(silent)? {
             0 => return Err(silent(io::ErrorKind::UnexpectedEof.into())),
-            length => dialogue.take(&buffer[..length], &mut |answer| {
-                answers.push(answer);
-                true
-            }),
-        };
+            length => {
+                let is_in_step = dialogue.take(&buffer[..length], &mut |answer| {
+                    answers.push(answer);
+                    true
+                });
+                if !is_in_step {
+                    break;
+                }
+            }
+        }
     }
     let took = began.elapsed();
     let right = Answer::Message(Reading::Intact(mark));

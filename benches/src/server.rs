@@ -37,6 +37,8 @@ impl Server {
         arguments: &ServerArguments,
         program: Program,
     ) -> Result<Self, String> {
+        // A wrong number is better told before the run than behind it.
+        arguments.pid.map(process::usage).transpose()?;
         match arguments.address {
             Some(address) => Ok(Self {
                 address,

@@ -82,7 +82,7 @@ pub(crate) struct ServerArguments {
     /// A running server; without it one of llam is started and stopped again
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<SocketAddr>,
-    /// The running server's process on this machine, for CPU time and memory
+    /// The running server's process on this machine, for CPU time and memory; its descendants count as well
     #[arg(long, value_name = "PID", requires = "address")]
     pub(crate) pid: Option<u32>,
     /// Workers of the started server [default: one per CPU]

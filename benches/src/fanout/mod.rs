@@ -206,7 +206,7 @@ fn talk(
         outcome.merge(&part);
         clients.extend(its_clients);
     }
-    Ok((outcome, usage?, clients))
+    Ok((outcome, usage, clients))
 }
 
 /// Reads what is still on its way to slow clients.

@@ -136,10 +136,7 @@ pub(crate) fn run(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         outcome.merge(&result.map_err(|error| format!("load thread failed: {error}"))?);
     }
-    Ok(Measured {
-        outcome,
-        server: server?,
-    })
+    Ok(Measured { outcome, server })
 }
 
 /// Samples the server at both ends of the window; meanwhile shows how many `things` are done.
@@ -149,16 +146,23 @@ pub(crate) fn watch(
     progress: &Progress,
     things: &'static str,
     done: impl Fn() -> u64,
-) -> Result<Option<(Usage, Usage)>, String> {
+) -> Option<(Usage, Usage)> {
     let Window {
         start,
         measure_from,
         end,
     } = window;
+    // A server that has died is no reason to lose what was seen of it.
+    let sample = || {
+        sample().unwrap_or_else(|error| {
+            eprintln!("llam-bench: {error}");
+            None
+        })
+    };
     progress.sleep("warm-up", start, measure_from, things, &done);
-    let before = sample()?;
+    let before = sample();
     progress.sleep("measuring", measure_from, end, things, &done);
-    Ok(before.zip(sample()?))
+    before.zip(sample())
 }
 
 /// The connections of each thread: contiguous ranges that differ by one at most.

@@ -151,3 +151,45 @@ fn http_measures_the_server_that_it_starts() {
         assert!(number(&report, "/result/server/resident_bytes_after") > 1e5);
     }
 }
+
+#[test]
+fn idle_connections_of_no_http_server_are_told_of_at_once() {
+    // An echo server sends the request back, which does not begin as an answer does.
+    let server = crate::cheat::Server::start(crate::cheat::Cheat::Honest);
+    let address = server.address.to_string();
+    let own = std::process::id().to_string();
+    let finished = crate::program::run(&[
+        "idle",
+        "--protocol",
+        "http",
+        "--connections",
+        "3",
+        "--address",
+        &address,
+        "--pid",
+        &own,
+    ]);
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("wrong answer"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_pid_that_nobody_has_is_told_of_before_the_run() {
+    let began = std::time::Instant::now();
+    let finished = crate::program::run(&[
+        "http",
+        "--duration",
+        "30s",
+        "--address",
+        "127.0.0.1:1",
+        "--pid",
+        "999999999",
+    ]);
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(finished.stderr.contains("999999999"), "{}", finished.stderr);
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
+}

@@ -155,7 +155,9 @@ impl Dialogue {
                 }
             };
             bytes = &bytes[consumed..];
-            if !account(answer) {
+            // Behind what cannot be read nothing is known to begin with an answer.
+            let is_readable = !matches!(answer, Answer::Garbled(_));
+            if !account(answer) || !is_readable {
                 return false;
             }
         }
