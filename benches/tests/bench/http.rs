@@ -154,21 +154,21 @@ fn http_measures_the_server_that_it_starts() {
 
 #[test]
 fn idle_connections_of_no_http_server_are_told_of_at_once() {
-    // An echo server sends the request back, which does not begin as an answer does.
-    let server = crate::cheat::Server::start(crate::cheat::Cheat::Honest);
-    let address = server.address.to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = std::io::Write::write_all(&mut stream, b"220 this is no HTTP\r\n\r\n");
+            open.push(stream);
+        }
+    });
     let own = std::process::id().to_string();
-    let finished = crate::program::run(&[
-        "idle",
-        "--protocol",
-        "http",
-        "--connections",
-        "3",
-        "--address",
-        &address,
-        "--pid",
-        &own,
-    ]);
+    let words = "idle --protocol http --connections 3 --address";
+    let mut arguments: Vec<_> = words.split(' ').collect();
+    arguments.extend([&*address, "--pid", &*own]);
+    let finished = crate::program::run(&arguments);
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
     assert!(
         finished.stderr.contains("wrong answer"),
