@@ -11,20 +11,11 @@ pub(crate) fn failed(error: Errno) -> c_int {
     -1
 }
 
-/// 0, or -1 with `errno` set.
-#[inline]
+/// 0, or -1 with `errno` set. Also for calls that leave `errno` alone when they succeed (R8) and need not
+/// be helped: those that make no system call then, or restore it. A park carries it along.
+#[inline(always)]
 pub(crate) fn status(outcome: Result<()>) -> c_int {
     match outcome {
-        Ok(()) => 0,
-        Err(error) => failed(error),
-    }
-}
-
-/// As `quiet_status`, for bodies that keep `errno` themselves: what they do when nothing goes wrong makes no
-/// system call, or restores it, and a park carries it along.
-#[inline(always)]
-pub(crate) fn kept_status(body: impl FnOnce() -> Result<()>) -> c_int {
-    match body() {
         Ok(()) => 0,
         Err(error) => failed(error),
     }

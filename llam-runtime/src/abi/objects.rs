@@ -3,7 +3,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use super::convert::{failed, kept_status, quiet_handle, quiet_status, read_prefix, status};
+use super::convert::{failed, quiet_handle, quiet_status, read_prefix, status};
 use crate::blocking::{self, Callback};
 use crate::clock::{NEVER, now_ns};
 use crate::errno::{self, Result};
@@ -276,19 +276,19 @@ pub extern "C" fn llam_mutex_lock(mutex: *mut c_void) -> c_int {
 /// `llam_mutex_lock_until`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_mutex_lock_until(mutex: *mut c_void, deadline_ns: u64) -> c_int {
-    kept_status(|| mutex::lock_until(mutex, deadline_ns))
+    status(mutex::lock_until(mutex, deadline_ns))
 }
 
 /// `llam_mutex_trylock`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_mutex_trylock(mutex: *mut c_void) -> c_int {
-    kept_status(|| mutex::try_lock(mutex))
+    status(mutex::try_lock(mutex))
 }
 
 /// `llam_mutex_unlock`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_mutex_unlock(mutex: *mut c_void) -> c_int {
-    kept_status(|| mutex::unlock(mutex))
+    status(mutex::unlock(mutex))
 }
 
 /// `llam_cond_create`: see the header.
@@ -356,7 +356,7 @@ pub extern "C" fn llam_channel_send_until(
     value: *mut c_void,
     deadline_ns: u64,
 ) -> c_int {
-    kept_status(|| channel::send_until(channel, value, deadline_ns))
+    status(channel::send_until(channel, value, deadline_ns))
 }
 
 /// `llam_channel_try_send`: see the header.
@@ -382,12 +382,12 @@ pub unsafe extern "C" fn llam_channel_recv_until_result(
     deadline_ns: u64,
     out: *mut *mut c_void,
 ) -> c_int {
-    kept_status(|| {
+    status((|| {
         // SAFETY: by the contract of the header.
         unsafe { clear(out, std::ptr::null_mut()) }?;
         // SAFETY: checked above.
         unsafe { store(out, channel::recv_until(channel, deadline_ns)) }
-    })
+    })())
 }
 
 /// `llam_channel_try_recv_result`: see the header.
@@ -443,12 +443,12 @@ pub unsafe extern "C" fn llam_channel_select(
     if ops.is_null() || op_count == 0 || op_count > select::MAX_ARMS || selected_index.is_null() {
         return failed(libc::EINVAL);
     }
-    kept_status(|| {
+    status((|| {
         // SAFETY: by the contract of the header.
         let arms = unsafe { std::slice::from_raw_parts_mut(ops, op_count) };
         let index = select::select(arms, deadline_ns)?;
         // SAFETY: as above.
         unsafe { selected_index.write(index) };
         Ok(())
-    })
+    })())
 }

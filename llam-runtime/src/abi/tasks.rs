@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use std::panic::Location;
 
-use super::convert::{failed, kept_status, quiet_handle, quiet_status};
+use super::convert::{failed, quiet_handle, quiet_status, status};
 use super::options::{SpawnOpts, read_spawn};
 use crate::clock::NEVER;
 use crate::errno::{self, Result};
@@ -200,7 +200,7 @@ pub extern "C" fn llam_join(task: *mut c_void) -> c_int {
 /// `llam_join_until`: see the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn llam_join_until(task: *mut c_void, deadline_ns: u64) -> c_int {
-    kept_status(|| join::join(task, deadline_ns, Mode::Single))
+    status(join::join(task, deadline_ns, Mode::Single))
 }
 
 /// `llam_detach`: see the header.

@@ -369,8 +369,8 @@ pub(super) mod ring {
         if !worker.is_handed_over(fd) || worker::precheck(task, deadline_ns).is_err() {
             return None;
         }
-        // A receive that would find nothing is better not tried before it waits (6 % of an echo server's
-        // CPU time). Only a hint: what has come meanwhile is found by the wait.
+        // A receive that would find nothing is better not tried before it waits. Only a hint: what has come
+        // meanwhile is found by the wait.
         let order = match worker.is_probably_drained(fd) {
             true => POLL_FIRST,
             false => 0,
